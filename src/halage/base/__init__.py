@@ -1,0 +1,1 @@
+"""What has no domain of its own: clock, ids, database, journal, controllers, files, the root error."""

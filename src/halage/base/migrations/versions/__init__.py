@@ -1,0 +1,1 @@
+"""The schema's history: Alembic runs every revision once, in order."""
