@@ -1,0 +1,1 @@
+"""Who may do what: people, credentials, sessions, roles, and the secrets of sites."""
