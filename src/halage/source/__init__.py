@@ -1,0 +1,1 @@
+"""Bare repositories, git over HTTP, refs, pushes and Git flow."""
