@@ -1,0 +1,1 @@
+"""Starts, stops, observes and measures instances and jobs."""

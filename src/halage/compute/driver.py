@@ -1,0 +1,75 @@
+"""The contract of everything that can run units."""
+
+from typing import Protocol
+
+from halage.compute.abilities import Abilities
+from halage.compute.model import Exit, Output, UnitSpec, UnitStatus, Usage
+
+
+class ComputeDriver(Protocol):
+    """Runs units that outlive the control plane.
+
+    Order of calls for one unit: `start`, then any of `wait`, `read`, `measure`, then `stop`,
+    then `remove`. Calls for different units may run at the same time; for one unit `wait`,
+    `read` and `measure` may run beside anything. A driver made anew (after a restart of the
+    control plane, clean or by SIGKILL) knows every unit that an earlier one started: `list`
+    names them and all methods work on them.
+    """
+
+    async def start(self, spec: UnitSpec) -> UnitStatus:
+        """Start the unit; a second call with the id of a known unit returns its status unchanged.
+
+        Raises StartFailed, and then leaves nothing behind but what `remove` takes away.
+        """
+        ...
+
+    async def list(self) -> list[UnitStatus]:
+        """Every unit that was started and not removed, running or ended."""
+        ...
+
+    async def wait(self, unit_id: str) -> Exit:
+        """Return as soon as the unit has ended (no polling). Raises NoSuchUnit. Cancellable."""
+        ...
+
+    async def read(self, unit_id: str, offset: int = 0, limit: int = 65536) -> Output:
+        """Its output (stdout and stderr together) from a byte offset; a negative one counts from the end.
+
+        Offsets stay valid when the log is rotated: what is no longer kept is skipped. Never
+        waits for more: at the end `data` is empty. Raises NoSuchUnit.
+        """
+        ...
+
+    async def measure(self, unit_id: str) -> Usage:
+        """What it uses now; after its end the last known figures. Raises NoSuchUnit."""
+        ...
+
+    async def stop(self, unit_id: str, grace_s: float = 10.0) -> Exit | None:
+        """SIGTERM to all of it, SIGKILL to what is left after the grace; None for an unknown unit.
+
+        Idempotent, and safe after a failed `start`. When it returns no process of the unit lives.
+        """
+        ...
+
+    async def remove(self, unit_id: str) -> None:
+        """Forget an ended unit with its output and all it left. Idempotent; stops it if it runs."""
+        ...
+
+
+class FollowsOutput(Protocol):
+    """The optional ability to be told of new output, for consoles that are watched live."""
+
+    async def grown(self, unit_id: str, offset: int) -> None:
+        """Return once there is output past `offset` or the unit has ended. Raises NoSuchUnit.
+
+        Cancellable. A chatty unit wakes its follower at each call: pause between calls.
+        """
+        ...
+
+
+class HasAbilities(Protocol):
+    """The optional ability to say what holds for units on this machine."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """Which limits and walls are kept, and why the others are not."""
+        ...

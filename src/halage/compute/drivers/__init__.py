@@ -1,0 +1,1 @@
+"""What implements the compute driver Protocol."""

@@ -1,0 +1,132 @@
+"""Units: what a compute driver runs. An instance of a site and a job of a build are both units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The numeric user and group that a project's units run as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a unit may use at most. `cpu` is in vCPU (0.25 is a quarter of a core)."""
+
+    cpu: float
+    memory_bytes: int
+    processes: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A named size, as on a price list."""
+
+    name: str
+    cpu: float
+    memory_mib: int
+
+    @property
+    def limits(self) -> Limits:
+        """The size as limits of a unit."""
+        return Limits(self.cpu, self.memory_mib * MIB)
+
+
+STANDARD_TYPES = {
+    type_.name: type_
+    for type_ in (
+        InstanceType("nano", 0.25, 128),
+        InstanceType("micro", 0.5, 256),
+        InstanceType("small", 1.0, 512),
+        InstanceType("medium", 2.0, 1024),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Run behind a wall: read-only system, private /tmp and home, own process namespace.
+
+    `writable` maps paths inside the sandbox to host directories, mounted read-write;
+    `readable` the same, read-only. Nothing else of the host but its system directories is seen.
+    """
+
+    writable: Mapping[str, Path]
+    readable: Mapping[str, Path] = field(default_factory=dict)
+    network: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """What to run. `id` is unique for ever: an attempt number is part of it, so a start is fenced.
+
+    `directory` is the working directory (inside the sandbox where there is one). `environment`
+    is the whole environment: nothing is inherited from the server but what the driver must add.
+    Secrets belong in `environment`, never in `command`.
+    """
+
+    id: str
+    command: tuple[str, ...]
+    directory: str
+    environment: Mapping[str, str]
+    limits: Limits
+    account: Account | None = None
+    sandbox: Sandbox | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a unit ended. `code` is the exit code, 128 + N for signal N, None when it was lost."""
+
+    code: int | None
+    at: float
+    out_of_memory: bool = False
+
+    def __str__(self) -> str:
+        """In words, for a message."""
+        if self.out_of_memory:
+            return "was killed: it used more memory than its type allows"
+        if self.code is None:
+            return "ended, its exit code is not known"
+        if self.code > 128:
+            return f"was ended by signal {self.code - 128}"
+        return f"exited with code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    """A unit that the driver knows: running (`exit` is None) or ended and not yet removed."""
+
+    id: str
+    started_at: float
+    exit: Exit | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self.exit is None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a unit uses: CPU seconds since its start, memory now and at most (bytes), processes."""
+
+    cpu_s: float
+    memory_bytes: int
+    peak_memory_bytes: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of a unit's output: bytes from `offset`; the next piece starts at `next_offset`."""
+
+    data: bytes
+    offset: int
+    next_offset: int
