@@ -1,0 +1,1 @@
+"""Routes visitors to instances."""

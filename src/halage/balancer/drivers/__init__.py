@@ -1,0 +1,1 @@
+"""What implements the balancer driver Protocol."""

@@ -1,0 +1,99 @@
+"""Counters of targets that go on through reloads and restarts of HAProxy, which zeroes its own."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+Key = tuple[str, str]
+"""Slot and target id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a target did."""
+
+    requests: int = 0
+    responses_5xx: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    def __add__(self, other: "Counters") -> "Counters":
+        return Counters(
+            self.requests + other.requests,
+            self.responses_5xx + other.responses_5xx,
+            self.bytes_in + other.bytes_in,
+            self.bytes_out + other.bytes_out,
+        )
+
+    def __sub__(self, other: "Counters") -> "Counters":
+        return Counters(
+            self.requests - other.requests,
+            self.responses_5xx - other.responses_5xx,
+            self.bytes_in - other.bytes_in,
+            self.bytes_out - other.bytes_out,
+        )
+
+
+ZERO = Counters()
+Reading = Mapping[Key, Counters]
+
+
+def read_counters(rows: Iterable[Mapping[str, str]]) -> dict[Key, Counters]:
+    """The counters in the rows of `show stat`."""
+    return {
+        (row["pxname"], row["svname"]): Counters(
+            _number(row.get("req_tot")) or _number(row.get("stot")),
+            _number(row.get("hrsp_5xx")),
+            _number(row.get("bin")),
+            _number(row.get("bout")),
+        )
+        for row in rows
+    }
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+class Figures:
+    """Adds up what each worker counted. `past` is what all but the present worker have counted."""
+
+    def __init__(self, past: Reading | None = None) -> None:
+        self.past: dict[Key, Counters] = dict(past or {})
+        self._present: Reading = {}
+        self._finishing: dict[int, Reading] = {}
+
+    @property
+    def present(self) -> Reading:
+        """What the present worker had counted when it was last observed."""
+        return self._present
+
+    def observe(self, reading: Reading) -> None:
+        """Take what the present worker counted so far."""
+        self._present = reading
+
+    def turn_over(self, former: int | None = None) -> None:
+        """The present worker is a former one from now on (its generation), or is dead (None)."""
+        for key, counters in self._present.items():
+            self.past[key] = self.past.get(key, ZERO) + counters
+        if former is not None:
+            self._finishing[former] = self._present
+        self._present = {}
+
+    def observe_finishing(self, former: int, reading: Reading) -> None:
+        """Take what a former worker counted so far."""
+        known = self._finishing.get(former, {})
+        for key, counters in reading.items():
+            self.past[key] = self.past.get(key, ZERO) + (counters - known.get(key, ZERO))
+        self._finishing[former] = reading
+
+    def forget_finishing(self, former: int) -> None:
+        """A former worker has ended."""
+        self._finishing.pop(former, None)
+
+    def total(self, key: Key) -> Counters:
+        """All that was counted for a target."""
+        return self.past.get(key, ZERO) + self._present.get(key, ZERO)
+
+    def forget(self, key: Key) -> None:
+        """Drop the counters of a target that was taken away."""
+        self.past.pop(key, None)

@@ -1,0 +1,185 @@
+"""What HAProxy shall look like: routes in slots, targets in routes. Pure values and decisions.
+
+HAProxy makes a new backend only by a reload. So its file holds backends (slots) that stand free:
+a new route takes one of them at run time. Everything that differs between routes and can change
+at run time (host names, the path that is checked, targets) lives in maps and dynamic servers;
+what cannot (algorithm, time-out of the check) is the slot's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from halage.balancer.model import HealthCheck, Route, Target
+
+SPARE_SLOTS = 16
+"""Free slots of the default kind that each new configuration holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A backend of the file. `name` never changes, so figures and states go on through a reload."""
+
+    name: str
+    algorithm: str = "roundrobin"
+    timeout_s: float = HealthCheck().timeout_s
+
+    def fits(self, route: Route) -> bool:
+        """Whether the route can live in it as it is."""
+        return (self.algorithm, self.timeout_s) == (route.algorithm, route.health.timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A target of a route and whether it is draining."""
+
+    target: Target
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Everything that a HAProxy is started from. `generation` counts its configurations."""
+
+    generation: int = 0
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Route name to slot name."""
+    targets: Mapping[str, Mapping[str, Placed]] = field(default_factory=dict)
+    """Route name to target id to target."""
+
+    def in_slot(self, slot: str) -> Mapping[str, Placed]:
+        """The targets that live in a slot, by id."""
+        for route, place in self.places.items():
+            if place == slot:
+                return self.targets.get(route, {})
+        return {}
+
+    def route_in(self, slot: str) -> Route | None:
+        """The route that lives in a slot."""
+        for route, place in self.places.items():
+            if place == slot:
+                return self.routes[route]
+        return None
+
+    def with_target(self, route: str, placed: Placed) -> "Layout":
+        """The same with this target in the route."""
+        return self._with_targets(route, {**self.targets.get(route, {}), placed.target.id: placed})
+
+    def without_target(self, route: str, target_id: str) -> "Layout":
+        """The same without that target."""
+        kept = {key: value for key, value in self.targets.get(route, {}).items() if key != target_id}
+        return self._with_targets(route, kept)
+
+    def _with_targets(self, route: str, targets: Mapping[str, Placed]) -> "Layout":
+        return replace(self, targets={**self.targets, route: targets})
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """The layout for a set of routes, whether it needs a reload, and routes that wait for one."""
+
+    layout: Layout
+    needs_reload: bool
+    waiting: tuple[str, ...] = ()
+
+
+def arrange(layout: Layout, routes: Iterable[Route], *, allow_reload: bool = True) -> Arrangement:
+    """Place the routes. Without `allow_reload`, those that need one keep their former form and wait."""
+    wanted = {route.name: route for route in routes}
+    places = {name: slot for name, slot in layout.places.items() if name in wanted}
+    slots = dict(layout.slots)
+    kept: dict[str, Route] = {}
+    waiting: list[str] = []
+    for name, route in wanted.items():
+        if name in places:
+            if _fits_in_place(layout, route, slots[places[name]]):
+                kept[name] = route
+                continue
+            slot = replace(slots[places[name]], algorithm=route.algorithm, timeout_s=route.health.timeout_s)
+        else:
+            free = _free_slot(route, slots, places)
+            if free is not None:
+                places[name], kept[name] = free, route
+                continue
+            slot = Slot(_new_name(slots), route.algorithm, route.health.timeout_s)
+        waiting.append(name)
+        if allow_reload:
+            slots[slot.name], places[name], kept[name] = slot, slot.name, route
+        elif name in layout.routes:
+            kept[name] = replace(layout.routes[name], hosts=route.hosts)
+    if waiting and allow_reload:
+        slots = _with_spares(slots, places)
+    targets = {name: layout.targets.get(name, {}) for name in kept}
+    arranged = Layout(layout.generation, slots, kept, places, targets)
+    return Arrangement(arranged, bool(waiting), () if allow_reload else tuple(waiting))
+
+
+def first_layout() -> Layout:
+    """The layout of a balancer that serves nothing yet: spare slots."""
+    return Layout(slots=_with_spares({}, {}))
+
+
+def _fits_in_place(layout: Layout, route: Route, slot: Slot) -> bool:
+    # A server takes its interval and thresholds when it is added, and keeps them.
+    former = layout.routes[route.name].health
+    same_check = replace(former, path=route.health.path) == route.health
+    return slot.fits(route) and (same_check or not layout.targets.get(route.name))
+
+
+def _free_slot(route: Route, slots: Mapping[str, Slot], places: Mapping[str, str]) -> str | None:
+    taken = set(places.values())
+    return next((name for name, slot in slots.items() if name not in taken and slot.fits(route)), None)
+
+
+def _new_name(slots: Mapping[str, Slot]) -> str:
+    return f"s{max((int(name[1:]) for name in slots), default=0) + 1:04d}"
+
+
+def _with_spares(slots: Mapping[str, Slot], places: Mapping[str, str]) -> dict[str, Slot]:
+    taken = set(places.values())
+    default = Slot("")
+    kept = {
+        name: slot for name, slot in slots.items() if name in taken or slot == replace(default, name=name)
+    }
+    for _ in range(SPARE_SLOTS - (len(kept) - len(taken))):
+        name = _new_name({**slots, **kept})
+        kept[name] = replace(default, name=name)
+    return kept
+
+
+def layout_to_document(layout: Layout) -> dict[str, Any]:
+    """The layout as JSON values."""
+    return {
+        "generation": layout.generation,
+        "slots": [asdict(slot) for slot in layout.slots.values()],
+        "routes": [
+            asdict(route)
+            | {
+                "slot": layout.places[name],
+                "targets": [
+                    asdict(placed.target) | {"is_draining": placed.is_draining}
+                    for placed in layout.targets.get(name, {}).values()
+                ],
+            }
+            for name, route in layout.routes.items()
+        ],
+    }
+
+
+def layout_from_document(document: Mapping[str, Any]) -> Layout:
+    """The layout that `layout_to_document` wrote. Raises KeyError, TypeError for another's document."""
+    routes: dict[str, Route] = {}
+    places: dict[str, str] = {}
+    targets: dict[str, dict[str, Placed]] = {}
+    for entry in document["routes"]:
+        name = entry["name"]
+        routes[name] = Route(name, tuple(entry["hosts"]), HealthCheck(**entry["health"]), entry["algorithm"])
+        places[name] = entry["slot"]
+        targets[name] = {}
+        for values in entry["targets"]:
+            is_draining = values.pop("is_draining")
+            targets[name][values["id"]] = Placed(Target(**values), is_draining)
+    slots = {entry["name"]: Slot(**entry) for entry in document["slots"]}
+    return Layout(document["generation"], slots, routes, places, targets)

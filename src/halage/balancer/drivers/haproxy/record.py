@@ -1,0 +1,57 @@
+"""The driver's own memory: what a HAProxy is started from, in one file of its directory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from halage.balancer.drivers.haproxy.figures import Counters, Key
+from halage.balancer.drivers.haproxy.layout import (
+    Layout,
+    first_layout,
+    layout_from_document,
+    layout_to_document,
+)
+from halage.base.files import write_atomically
+
+FILE = "layout.json"
+log = structlog.get_logger()
+
+
+def load(directory: Path) -> tuple[Layout, dict[Key, Counters]]:
+    """The layout and the past counters; a first layout where there is none that can be read."""
+    path = directory / FILE
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+        past = {(entry["slot"], entry["target"]): Counters(*entry["counters"]) for entry in document["past"]}
+        return layout_from_document(document), past
+    except FileNotFoundError:
+        return first_layout(), {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Routes and targets come again from above; a file cut short must not keep the sites down.
+        log.exception("layout unreadable, starting afresh", action="balancer:Load", subject=str(path))
+        return first_layout(), {}
+
+
+def save(directory: Path, layout: Layout, past: dict[Key, Counters]) -> None:
+    """Keep them for the next start. Raises OSError.
+
+    Nothing waits for the disk: a power cut ends the targets as well, and they come again from above.
+    """
+    document = layout_to_document(layout) | {
+        "past": [
+            {
+                "slot": slot,
+                "target": target,
+                "counters": [
+                    counters.requests,
+                    counters.responses_5xx,
+                    counters.bytes_in,
+                    counters.bytes_out,
+                ],
+            }
+            for (slot, target), counters in past.items()
+        ]
+    }
+    write_atomically(directory / FILE, json.dumps(document), mode=0o600, durable=False)

@@ -1,0 +1,61 @@
+"""Statuses of targets from HAProxy's statistics. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from halage.balancer.drivers.haproxy.figures import Figures, Key
+from halage.balancer.drivers.haproxy.layout import Layout, Placed
+from halage.balancer.model import TargetState, TargetStatus
+
+_NOT_THERE = "not in HAProxy yet"
+
+
+def statuses_of(
+    layout: Layout,
+    route: str | None,
+    rows: Iterable[Mapping[str, str]],
+    finishing: Mapping[Key, int],
+    figures: Figures,
+) -> list[TargetStatus]:
+    """The status of every target (of one route); `finishing` are sessions of former workers."""
+    by_key = {(row["pxname"], row["svname"]): row for row in rows}
+    statuses = []
+    for name, targets in layout.targets.items():
+        if route is not None and name != route:
+            continue
+        for placed in targets.values():
+            key = (layout.places[name], placed.target.id)
+            row = by_key.get(key, {})
+            total = figures.total(key)
+            statuses.append(
+                TargetStatus(
+                    route=name,
+                    target=placed.target,
+                    state=_state(placed, row),
+                    sessions=int(row.get("scur") or 0) + finishing.get(key, 0),
+                    requests=total.requests,
+                    responses_5xx=total.responses_5xx,
+                    bytes_in=total.bytes_in,
+                    bytes_out=total.bytes_out,
+                    last_check=last_check(row),
+                )
+            )
+    return statuses
+
+
+def _state(placed: Placed, row: Mapping[str, str]) -> TargetState:
+    if placed.is_draining:
+        return TargetState.DRAINING
+    # "UP 1/3" is still up, "DOWN 1/2" still down.
+    return TargetState.UP if row.get("status", "").startswith(("UP", "no check")) else TargetState.DOWN
+
+
+def last_check(row: Mapping[str, str]) -> str:
+    """The last check in words: `L7OK/200 in 1 ms`."""
+    if not row:
+        return _NOT_THERE
+    status = row.get("check_status", "").removeprefix("* ")
+    if status in ("", "INI", "UNK", "no check"):
+        return "not checked yet"
+    code = f"/{row['check_code']}" if row.get("check_code") else ""
+    duration = f" in {row['check_duration']} ms" if row.get("check_duration") else ""
+    return f"{status}{code}{duration}"

@@ -1,0 +1,100 @@
+"""Which routes can be served together: pure, so that one bad route never stops another."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from halage.balancer.model import HealthCheck, Route, Target
+
+ALGORITHMS = frozenset({"roundrobin", "leastconn"})
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}")
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_PATH = re.compile(r"/[A-Za-z0-9._~/%?&=+,:@!$*-]{0,1000}")
+_ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]{2,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Routes that can be served together, and the refused ones by name with the reason."""
+
+    accepted: tuple[Route, ...]
+    refused: Mapping[str, str]
+
+
+def judge(routes: Iterable[Route], known: Mapping[str, Route]) -> Verdict:
+    """The routes that may be served; a refused one that was served before stays as it was.
+
+    A host name belongs to one route. Of two that want it, the one that is served already keeps
+    it, else the first in the order given.
+    """
+    wanted = list(routes)
+    wanted.sort(key=lambda route: route.name not in known)
+    accepted: dict[str, Route] = {}
+    refused: dict[str, str] = {}
+    holders: dict[str, str] = {}
+    for route in map(normalised, wanted):
+        problem = _problem_beside(route, accepted, holders)
+        if problem is not None:
+            refused[route.name] = problem
+            if route.name not in known or route.name in accepted:
+                continue
+            former = known[route.name]
+            route = replace(former, hosts=tuple(host for host in former.hosts if host not in holders))
+        accepted[route.name] = route
+        holders.update(dict.fromkeys(route.hosts, route.name))
+    return Verdict(tuple(accepted.values()), refused)
+
+
+def normalised(route: Route) -> Route:
+    """The route with host names in lower case, without a final dot, each once."""
+    hosts = dict.fromkeys(host.lower().removesuffix(".") for host in route.hosts)
+    return replace(route, hosts=tuple(hosts))
+
+
+def find_route_problem(route: Route) -> str | None:
+    """Why this route cannot be served, whatever the others are; None when it can."""
+    if not _NAME.fullmatch(route.name):
+        return f"the route's name {route.name!r} may hold letters, digits, dots and hyphens only"
+    for host in route.hosts:
+        if not _HOST.fullmatch(host):
+            return f"{host!r} is not a host name (letters, digits, hyphens and dots, without a port)"
+    if route.algorithm not in ALGORITHMS:
+        return f"the algorithm {route.algorithm!r} is not one of {', '.join(sorted(ALGORITHMS))}"
+    return _find_check_problem(route.health)
+
+
+def find_target_problem(target: Target) -> str | None:
+    """Why this target cannot be used; None when it can."""
+    if not _NAME.fullmatch(target.id):
+        return f"the target's id {target.id!r} may hold letters, digits, dots and hyphens only"
+    if not _ADDRESS.fullmatch(target.address):
+        return f"{target.address!r} is not an IP address"
+    if not 0 < target.port < 65536:
+        return f"{target.port} is not a port (1 to 65535)"
+    if target.check_path is not None and not _PATH.fullmatch(target.check_path):
+        return f"the path {target.check_path!r} of its check is not one"
+    if not 0 <= target.weight <= 256:
+        return f"the weight {target.weight} is not between 0 and 256"
+    return None
+
+
+def _find_check_problem(check: HealthCheck) -> str | None:
+    if not _PATH.fullmatch(check.path):
+        return f"the health check's path {check.path!r} is not a plain path that starts with /"
+    for name, seconds in (("interval", check.interval_s), ("timeout", check.timeout_s)):
+        if not 0.05 <= seconds <= 3600:
+            return f"the health check's {name} of {seconds} s is not between 0.05 and 3600 s"
+    for name, count in (("rise", check.rise), ("fall", check.fall)):
+        if not 1 <= count <= 100:
+            return f"the health check's {name} of {count} is not between 1 and 100"
+    return None
+
+
+def _problem_beside(route: Route, accepted: Mapping[str, Route], holders: Mapping[str, str]) -> str | None:
+    if route.name in accepted:
+        return f"the route {route.name} is given twice"
+    for host in route.hosts:
+        if host in holders:
+            return f"the host name {host} belongs to {holders[host]}"
+    return find_route_problem(route)
