@@ -1,0 +1,1 @@
+"""Releases, deployments, instances and their health."""

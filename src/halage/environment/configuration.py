@@ -1,0 +1,59 @@
+"""What a release is configured with, frozen into its row: the site, and the variables set by people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from halage.site.document import site_from_document, site_to_document
+from halage.site.model import EnvironmentPlan, Site
+
+
+class Sealer(Protocol):
+    """Seals secrets for the database and opens them for an instance."""
+
+    def seal(self, text: str) -> str:
+        """Encrypt."""
+        ...
+
+    def open(self, sealed: str) -> str:
+        """Decrypt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVariable:
+    """A variable as it is stored: a secret one sealed."""
+
+    value: str
+    is_secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything but the bundle that decides how an instance of a release runs."""
+
+    site: Site
+    variables: Mapping[str, StoredVariable]
+
+    def plan(self, environment: str) -> EnvironmentPlan:
+        """The plan of one environment; a default one when the site does not name it."""
+        return self.site.environments.get(environment) or EnvironmentPlan(environment)
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain JSON values, secrets still sealed."""
+        variables = {name: [v.value, v.is_secret] for name, v in self.variables.items()}
+        return {"site": site_to_document(self.site), "variables": variables}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Configuration":
+        """The configuration that `to_document` gave."""
+        variables = {name: StoredVariable(*stored) for name, stored in document["variables"].items()}
+        return cls(site_from_document(document["site"]), variables)
+
+    def environment(self, environment: str, sealer: Sealer) -> dict[str, str]:
+        """The variables of an instance: the site's, its environment's, then people's, opened."""
+        opened = {
+            name: sealer.open(stored.value) if stored.is_secret else stored.value
+            for name, stored in self.variables.items()
+        }
+        return {**self.site.variables, **(self.plan(environment).variables or {}), **opened}

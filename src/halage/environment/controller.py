@@ -1,0 +1,171 @@
+"""Advances environments: observe, decide, record, execute; one environment at a time, all in parallel."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from halage.balancer.errors import BalancerDown
+from halage.base.tasks import Controller, Tasks
+from halage.environment import ledger
+from halage.environment.configuration import Configuration
+from halage.environment.fleet import Fleet, copy_of
+from halage.environment.launch import probe_of
+from halage.environment.machinery import Machinery
+from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.probe import Prober
+from halage.environment.routing import route_name
+from halage.environment.rules import DeploymentFacts, InstanceFacts, LookAgain, Situation, decide
+from halage.environment.steps import Steps, ending
+from halage.environment.store import Place
+
+log = structlog.get_logger()
+MOST_TURNS = 200
+"""Decisions taken in one go before other environments get their turn."""
+
+
+class EnvironmentController:
+    """Runs what `rules.decide` decides. `on_change(run_id)` is told of each change of a deployment."""
+
+    def __init__(
+        self, machinery: Machinery, prober: Prober, *, tasks: Tasks, on_change: Callable[[int], None]
+    ) -> None:
+        self._m = machinery
+        self._on_change = on_change
+        self._controller: Controller[Place] = Controller("environment", self.advance, tasks=tasks)
+        self._busy: defaultdict[Place, set[str]] = defaultdict(set)
+        self.fleet = Fleet(
+            machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self._controller.wake
+        )
+        """The living instances, for those who read their output."""
+        self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self._controller.wake)
+
+    def wake(self, place: Place) -> None:
+        """Look at an environment now."""
+        self._controller.wake(place)
+
+    def tell(self, run_ids: Iterable[int | None]) -> None:
+        """Tell runs that something changed in one of their deployments."""
+        for run_id in run_ids:
+            if run_id is not None:
+                self._on_change(run_id)
+
+    async def leave(self, place: Place, deployments: Iterable[int]) -> None:
+        """Return once nothing more is done for an environment whose rows are gone."""
+        self.wake(place)
+        await self._controller.settled(place)
+        for deployment_id in deployments:
+            await self._steps.end_turn(deployment_id)
+
+    def stop(self) -> None:
+        """Take no further step."""
+        self._controller.stop()
+
+    async def recover(self) -> None:
+        """Take over what an earlier control plane left, then look at every environment."""
+        rows, places, environments = await self._m.database.run(ledger.everything)
+        living = []
+        for row in rows:
+            place = (row.project, row.environment)
+            configuration = Configuration.from_document(row.configuration)
+            host = self._m.routing.host(place)
+            probe = probe_of(row.address, row.port, host, place, configuration)
+            living.append((copy_of(row), row.ready_at is not None, probe))
+        await self.fleet.recover(living, places)
+        await self._steps.clear()
+        for environment in environments:
+            self.wake((environment.project, environment.name))
+
+    async def advance(self, place: Place) -> float | None:
+        """Take every step that can be taken now; the seconds after which to look again, or None."""
+        for _ in range(MOST_TURNS):
+            # What runs beside is noted first, what is recorded is read after it: an operation that ends
+            # in between has recorded its end, so that it is never begun twice.
+            busy = frozenset(self._busy[place])
+            book = await self._open_book(place)
+            if book is None:
+                return None
+            delay: float | None = None
+            acted = False
+            for action in decide(await self._situation(place, book, busy)):
+                if isinstance(action, LookAgain):
+                    delay = action.after_s if delay is None else min(delay, action.after_s)
+                else:
+                    await self._steps.take(place, action, book)
+                    acted = True
+            if not acted:
+                return delay
+            if book.deployment is not None:
+                self.tell([book.deployment.run_id])
+        return 0.05
+
+    async def _open_book(self, place: Place) -> ledger.Book | None:
+        """What is recorded; the deployment that waits longest begins if none is under way."""
+        book = await self._m.database.run(ledger.read_book, place)
+        while book is not None and book.deployment is None and book.waiting is not None:
+            await self._steps.begin(place, book)
+            self.tell([book.waiting.run_id])
+            book = await self._m.database.run(ledger.read_book, place)
+        if book is not None and book.deployment is not None:
+            await self._steps.take_turn(book.deployment.id)
+        return book
+
+    async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
+        goal = book.goal_release()
+        configuration = Configuration.from_document(goal.configuration) if goal is not None else None
+        sessions = await self._sessions(place, book)
+        return Situation(
+            now=self._m.clock.now(),
+            wanted=configuration.plan(place[1]).instances if configuration else 0,
+            current_release_id=book.environment.current_release_id,
+            deployment=self._deployment_facts(place, book),
+            instances=tuple(
+                self._instance_facts(row, sessions.get(row.id, 0), ending(row.id) in busy)
+                for row in book.instances
+            ),
+            drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
+            busy=busy,
+        )
+
+    async def _sessions(self, place: Place, book: ledger.Book) -> dict[str, int]:
+        if not any(row.state == InstanceState.DRAINING for row in book.instances):
+            return {}
+        try:
+            statuses = await self._m.balancer.status(route_name(place))
+        except BalancerDown:
+            return {}
+        return {status.target.id: status.sessions for status in statuses}
+
+    def _deployment_facts(self, place: Place, book: ledger.Book) -> DeploymentFacts | None:
+        row = book.deployment
+        if row is None:
+            return None
+        return DeploymentFacts(
+            id=row.id,
+            state=DeploymentState(row.state),
+            release_id=row.release_id,
+            previous_release_id=row.previous_release_id,
+            deadline_at=row.deadline_at,
+            is_prepared=self._m.places.release(place, book.releases[row.release_id].number).exists(),
+            is_released=row.is_released,
+            failure=row.failure,
+        )
+
+    def _instance_facts(self, row: Any, sessions: int, is_ending: bool) -> InstanceFacts:
+        seen = self.fleet.observe(copy_of(row))
+        return InstanceFacts(
+            id=row.id,
+            release_id=row.release_id,
+            state=InstanceState(row.state),
+            strikes=row.strikes,
+            is_known=seen.is_known,
+            died=seen.died,
+            has_answered=seen.has_answered,
+            unanswered=seen.unanswered,
+            in_balancer=seen.in_balancer,
+            sessions=sessions,
+            since=row.since,
+            restart_at=row.restart_at,
+            is_ending=is_ending,
+        )

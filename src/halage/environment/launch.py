@@ -1,0 +1,106 @@
+"""From a release's configuration to the unit that runs it."""
+
+import random
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from halage.compute.model import Account, InstanceType, UnitSpec
+from halage.environment.configuration import Configuration, Sealer
+from halage.environment.probe import Probe
+from halage.environment.store import Place
+from halage.site import serving as site_serving
+from halage.site.serving import Serving
+
+FIRST_PORT, LAST_PORT = 20000, 29999
+"""Ports of instances: below the kernel's ephemeral range (32768 up), so that no client takes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where one unit of a release runs: its place, release, type, address, directories and account."""
+
+    place: Place
+    release: Any
+    """The release's row."""
+    configuration: Configuration
+    type: InstanceType
+    address: str
+    port: int
+    directory: Path
+    """The unpacked release."""
+    private: Path
+    account: Account | None
+
+
+def choose_address(used_ports: set[int]) -> tuple[str, int]:
+    """A private loopback address and a port that nobody uses.
+
+    The port is unique too: a site that listens on all addresses must not meet another one.
+    """
+    for _ in range(1000):
+        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - no secret
+        if port not in used_ports and _is_free(port):
+            return f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port  # noqa: S311
+    raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - only to see whether anyone has it
+        except OSError:
+            return False
+    return True
+
+
+def instance_of(seat: Seat, sealer: Sealer) -> Serving:
+    """How an instance serves its site: command, files for its own directory, environment."""
+    return site_serving.serving(seat.configuration.site, _serving_place(seat, sealer))
+
+
+def release_step_of(seat: Seat, sealer: Sealer) -> Serving | None:
+    """What runs once before the first instance of the release; None when the site names nothing."""
+    return site_serving.release_step(seat.configuration.site, _serving_place(seat, sealer))
+
+
+def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:
+    project, environment = seat.place
+    return site_serving.Place(
+        release=seat.directory,
+        private=seat.private,
+        address=seat.address,
+        port=seat.port,
+        account_is_separate=seat.account is not None,
+        memory_mib=seat.type.memory_mib,
+        project=project,
+        environment=environment,
+        release_number=seat.release.number,
+        commit=seat.release.commit,
+        variables=seat.configuration.environment(environment, sealer),
+    )
+
+
+def unit_of(unit_id: str, seat: Seat, serving: Serving) -> UnitSpec:
+    """The unit that runs it, in the release's directory, within its type."""
+    return UnitSpec(
+        id=unit_id,
+        command=serving.command,
+        directory=str(seat.directory),
+        environment=serving.environment,
+        limits=seat.type.limits,
+        account=seat.account,
+    )
+
+
+def probe_of(address: str, port: int, host: str, place: Place, configuration: Configuration) -> Probe:
+    """How an instance shows that it is well."""
+    health = configuration.plan(place[1]).health
+    return Probe(
+        url=f"http://{address}:{port}{health.path}",
+        host=host,
+        timeout_s=health.timeout_s,
+        boot_timeout_s=configuration.site.run.boot_timeout_s,
+    )

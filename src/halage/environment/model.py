@@ -1,0 +1,173 @@
+"""Environments, releases, deployments and instances."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Colour(StrEnum):
+    """The health of an environment at a glance."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+    GREY = "grey"
+
+
+class DeploymentState(StrEnum):
+    """Where a deployment stands. The last four are final."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ROLLING_BACK = "rolling_back"
+    SUCCEEDED = "succeeded"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({"succeeded", "rolled_back", "failed", "superseded"})
+
+
+class InstanceState(StrEnum):
+    """Where an instance stands in its life."""
+
+    STARTING = "starting"
+    """Recorded; its process is being started or has not answered its probe yet."""
+    READY = "ready"
+    """Answered its probe; not in the balancer yet."""
+    SERVING = "serving"
+    """In the balancer."""
+    DRAINING = "draining"
+    """Gets no new request; those under way go on."""
+    STOPPING = "stopping"
+    """Out of the balancer; its process is being ended."""
+    STOPPED = "stopped"
+    BROKEN = "broken"
+    """Exited or never answered; `reason` says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A bundle plus the configuration of its environment at that moment; never changes."""
+
+    id: int
+    number: int
+    """1, 2, 3 ... in its environment: people say `v7`."""
+    project: str
+    environment: str
+    bundle_digest: str
+    commit: str
+    title: str
+    """First line of the commit's message."""
+    state: str
+    """`new`, `current`, `good` (served and was replaced by a newer one), `left` (people rolled back
+    from it), `failed`, `superseded` (never begun), `retired` (too old to return to)."""
+    created_at: float
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One running copy of a release."""
+
+    id: str
+    project: str
+    environment: str
+    release_id: int
+    release_number: int
+    state: InstanceState
+    attempt: int
+    """1 at first, one more at each restart after it died."""
+    address: str
+    port: int
+    started_at: float | None
+    ready_at: float | None
+    reason: str
+    check: str = ""
+    """The balancer's last check in words; empty when it is not in the balancer."""
+    is_up: bool = False
+    """Whether the balancer sends it requests now."""
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Time that one phase of a deployment took: prepare, release command, boot, route, drain, stop."""
+
+    name: str
+    duration_s: float
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The change of an environment from one release to another."""
+
+    id: int
+    project: str
+    environment: str
+    kind: str
+    """`deploy`, `rollback`, `restart`."""
+    state: DeploymentState
+    release: Release
+    previous_release: Release | None
+    reason: str
+    """What it waits for, or how it ended, in words."""
+    done: int
+    wanted: int
+    """Instances that serve the release, and that shall."""
+    phases: tuple[Phase, ...]
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    deadline_at: float | None
+    created_by: str
+    run_id: int | None
+    log_tail: str = ""
+    """Last lines of the instance that failed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable set by people. The value of a secret one is never read back."""
+
+    name: str
+    value: str | None
+    is_secret: bool
+    updated_at: float
+    updated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment as it is now: one source for every door."""
+
+    project: str
+    name: str
+    colour: Colour
+    cause: str
+    """Why it has that colour, in words."""
+    type: str
+    wanted: int
+    serving: int
+    release: Release | None
+    deployment: Deployment | None
+    """The one under way, else the last one."""
+    instances: tuple[Instance, ...]
+    urls: tuple[str, ...]
+    variables: tuple[Variable, ...] = ()
+    configuration: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that an instance wrote."""
+
+    instance: str
+    text: str

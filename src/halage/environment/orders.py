@@ -1,0 +1,240 @@
+"""Records what was asked for: deployments, rollbacks, restarts, variables. One transaction each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from halage.base.database import Transaction
+from halage.base.ids import new_id
+from halage.environment import ledger, store
+from halage.environment.configuration import Configuration, StoredVariable
+from halage.environment.errors import (
+    DeploymentEnded,
+    NoSuchDeployment,
+    NoSuchEnvironment,
+    NoSuchRelease,
+    NoSuchVariable,
+    NothingDeployed,
+    NothingToReturnTo,
+)
+from halage.environment.model import Deployment, DeploymentState
+from halage.environment.store import Place
+from halage.environment.views import deployment_view
+from halage.site.model import EnvironmentPlan, Site
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentOrder:
+    """What a pipeline asks for. `token` makes asking twice the same as asking once."""
+
+    token: str
+    bundle_digest: str
+    commit: str
+    title: str
+    site: Site
+    run_id: int
+
+
+def rows_of(tx: Transaction, place: Place) -> store.EnvironmentRows:
+    """The rows of an environment. Raises NoSuchEnvironment."""
+    environment = store.environment_row(tx, place)
+    if environment is None:
+        raise NoSuchEnvironment(
+            f"project {place[0]} has no environment {place[1]}", project=place[0], environment=place[1]
+        )
+    return store.environment_rows_of(tx, environment)
+
+
+def all_rows_of(tx: Transaction, project: str) -> list[store.EnvironmentRows]:
+    """The rows of every environment of a project."""
+    return [store.environment_rows_of(tx, row) for row in store.environment_rows(tx, project)]
+
+
+def create(tx: Transaction, project: str, plans: Sequence[EnvironmentPlan]) -> list[EnvironmentPlan]:
+    """Add the environments that do not exist yet; returns them."""
+    existing = {row.name: row.position for row in store.environment_rows(tx, project)}
+    position = max(existing.values(), default=-1)
+    new = [plan for plan in plans if plan.name not in existing]
+    for offset, plan in enumerate(new, start=1):
+        store.insert_environment(tx, (project, plan.name), position + offset, plan_document(plan))
+    return new
+
+
+def plan_document(plan: EnvironmentPlan) -> dict[str, Any]:
+    """What an environment's row keeps of its plan."""
+    return {"type": plan.type, "instances": plan.instances, "domains": list(plan.domains)}
+
+
+def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> tuple[int, list[int]]:
+    """Record a deployment of a bundle; returns its id and the runs whose waiting ones it supersedes."""
+    rows_of(tx, place)
+    if (before := store.deployment_by_token(tx, wish.token)) is not None:
+        return before.id, []
+    newer = ledger.newer_waiting(tx, place, wish.run_id)
+    superseded = [] if newer else ledger.supersede_waiting(tx, place, f"run {wish.run_id}")
+    release_id = store.insert_release(
+        tx,
+        place,
+        {
+            "bundle_digest": wish.bundle_digest,
+            "commit": wish.commit,
+            "title": wish.title,
+            "configuration": Configuration(wish.site, variables_now(tx, place)).to_document(),
+            "run_id": wish.run_id,
+            "created_by": actor,
+        },
+    )
+    values = {"token": wish.token, "kind": "deploy", "release_id": release_id, "run_id": wish.run_id}
+    deployment_id = store.insert_deployment(tx, place, {**values, "created_by": actor})
+    if newer is not None:
+        reason = f"run {newer} is newer and waits to be deployed here"
+        ledger.end_unstarted(tx, store.deployment_row(tx, deployment_id), reason)
+        superseded = [wish.run_id]
+    return deployment_id, superseded
+
+
+def variables_now(tx: Transaction, place: Place) -> dict[str, StoredVariable]:
+    """The variables that a release made now is frozen with."""
+    return {row.name: StoredVariable(row.value, row.is_secret) for row in store.variable_rows(tx, place)}
+
+
+def order_rollback(tx: Transaction, place: Place, number: int | None, actor: str) -> tuple[int, list[int]]:
+    """Record a rollback to the last good release, or to release `number`; returns what `order` does."""
+    rows = rows_of(tx, place)
+    current = rows.environment.current_release_id
+    releases = store.release_rows(tx, place)
+    target = _last_good(place, releases) if number is None else _numbered(place, releases, number)
+    if target.id == current:
+        raise NothingToReturnTo(
+            f"{place[0]} {place[1]} runs release v{target.number} already; "
+            "`halage env restart` replaces its instances"
+        )
+    if target.state not in ("good", "left", "failed"):
+        raise NothingToReturnTo(
+            f"release v{target.number} is {target.state} and cannot be returned to; "
+            "`halage env releases` lists those that are good"
+        )
+    return _insert(tx, place, "rollback", target.id, actor)
+
+
+def _last_good(place: Place, releases: list[Any]) -> Any:
+    for row in releases:
+        if row.state == "good":
+            return row
+    raise NothingToReturnTo(f"{place[0]} {place[1]} has no earlier good release")
+
+
+def _numbered(place: Place, releases: list[Any], number: int) -> Any:
+    for row in releases:
+        if row.number == number:
+            return row
+    raise NoSuchRelease(f"{place[0]} {place[1]} has no release v{number}; `halage env releases` lists them")
+
+
+def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
+    """Record a restart: the current bundle with today's variables; returns what `order` does."""
+    rows = rows_of(tx, place)
+    current_id = rows.environment.current_release_id
+    if current_id is None:
+        raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: push a commit first")
+    current = rows.releases[current_id]
+    site = Configuration.from_document(current.configuration).site
+    release_id = store.insert_release(
+        tx,
+        place,
+        {
+            "bundle_digest": current.bundle_digest,
+            "commit": current.commit,
+            "title": current.title,
+            "configuration": Configuration(site, variables_now(tx, place)).to_document(),
+            "run_id": current.run_id,
+            "created_by": actor,
+        },
+    )
+    return _insert(tx, place, "restart", release_id, actor)
+
+
+def _insert(tx: Transaction, place: Place, kind: str, release_id: int, actor: str) -> tuple[int, list[int]]:
+    superseded = ledger.supersede_waiting(tx, place, f"a {kind} by {actor}")
+    values = {"token": new_id(kind), "kind": kind, "release_id": release_id, "created_by": actor}
+    deployment_id = store.insert_deployment(tx, place, values)
+    subject = f"project/{place[0]}/environment/{place[1]}"
+    action = f"environment:{kind.capitalize()}"
+    tx.record(action, actor=actor, subject=subject, project=place[0], deployment=deployment_id)
+    return deployment_id, superseded
+
+
+def abort(tx: Transaction, deployment_id: int, actor: str) -> tuple[Place, list[int]]:
+    """Note that a person stops a deployment; returns its place and the run of one that had not begun.
+
+    Raises NoSuchDeployment, DeploymentEnded.
+    """
+    row = store.deployment_row(tx, deployment_id)
+    if row is None:
+        raise NoSuchDeployment(f"there is no deployment {deployment_id}")
+    place = (row.project, row.environment)
+    subject = f"project/{row.project}/environment/{row.environment}"
+    superseded = []
+    if row.state == DeploymentState.WAITING:
+        superseded = ledger.supersede_waiting(tx, place, actor)
+    elif row.state == DeploymentState.RUNNING:
+        ledger.fail(tx, deployment_id, f"stopped by {actor}")
+    else:
+        raise DeploymentEnded(
+            f"deployment {deployment_id} is {row.state.replace('_', ' ')}: there is nothing to stop"
+        )
+    tx.record(
+        "environment:Abort", actor=actor, subject=subject, project=row.project, deployment=deployment_id
+    )
+    return place, superseded
+
+
+def deployment_of(tx: Transaction, deployment_id: int) -> Deployment:
+    """One deployment as people see it. Raises NoSuchDeployment."""
+    row = store.deployment_row(tx, deployment_id)
+    if row is None:
+        raise NoSuchDeployment(f"there is no deployment {deployment_id}")
+    return _shown(tx, row)
+
+
+def deployments_of(tx: Transaction, place: Place, limit: int) -> list[Deployment]:
+    """The latest deployments of an environment, newest first."""
+    rows_of(tx, place)
+    return [_shown(tx, row) for row in store.deployment_rows(tx, place, limit)]
+
+
+def _shown(tx: Transaction, row: Any) -> Deployment:
+    releases = store.releases_by_id(tx, (row.release_id, row.previous_release_id))
+    instances = store.instance_rows(tx, (row.project, row.environment))
+    done = sum(i.release_id == row.release_id and i.state == "serving" for i in instances)
+    return deployment_view(row, releases, done)
+
+
+def set_variable(tx: Transaction, place: Place, name: str, stored: StoredVariable, actor: str) -> None:
+    """Set a variable of an environment."""
+    rows_of(tx, place)
+    values = {"value": stored.value, "is_secret": stored.is_secret, "updated_by": actor}
+    store.put_variable(tx, place, name, values)
+    _note_variable(tx, "environment:SetVariable", place, name, actor)
+
+
+def unset_variable(tx: Transaction, place: Place, name: str, actor: str) -> None:
+    """Remove a variable of an environment. Raises NoSuchVariable."""
+    rows_of(tx, place)
+    if not store.drop_variable(tx, place, name):
+        raise NoSuchVariable(f"{place[0]} {place[1]} has no variable {name}")
+    _note_variable(tx, "environment:UnsetVariable", place, name, actor)
+
+
+def _note_variable(tx: Transaction, action: str, place: Place, name: str, actor: str) -> None:
+    subject = f"project/{place[0]}/environment/{place[1]}"
+    tx.record(action, actor=actor, subject=subject, project=place[0], variable=name)
+
+
+def secrets_of(tx: Transaction, project: str) -> list[str]:
+    """Every sealed value of a project."""
+    table = store.variables_table
+    query = select(table.c.value).where(table.c.project == project, table.c.is_secret)
+    return list(tx.execute(query).scalars())

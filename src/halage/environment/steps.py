@@ -1,0 +1,339 @@
+"""Carries out what was decided. Each step records first or is idempotent, so that it can be taken again."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from halage.balancer.model import Target
+from halage.base.database import Transaction
+from halage.base.errors import HalageError
+from halage.base.ids import new_id
+from halage.base.tasks import Tasks
+from halage.compute.model import Account, Exit
+from halage.environment import ledger, store
+from halage.environment.configuration import Configuration
+from halage.environment.fleet import Fleet, copy_of
+from halage.environment.launch import (
+    Seat,
+    choose_address,
+    instance_of,
+    probe_of,
+    release_step_of,
+    unit_of,
+)
+from halage.environment.machinery import Machinery
+from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.routing import route_name
+from halage.environment.rules import (
+    Action,
+    CreateInstance,
+    Drain,
+    End,
+    Finish,
+    Launch,
+    Move,
+    Prepare,
+    Restart,
+    RollBack,
+    Route,
+    RunReleaseCommand,
+)
+from halage.environment.store import Place
+
+log = structlog.get_logger()
+RELEASE_GRACE_S = 2.0
+"""What a release command gets to end by itself when its deployment is turned round."""
+RELEASE_UNIT = "r-"
+
+
+def release_unit(deployment_id: int) -> str:
+    """The unit that runs the release command of a deployment: found again, never started twice."""
+    return f"{RELEASE_UNIT}{deployment_id}"
+
+
+def ending(instance_id: str) -> str:
+    """What `busy` names the end of an instance."""
+    return f"end {instance_id}"
+
+
+class Steps:
+    """The steps of all environments. What takes long runs beside, named in `busy` meanwhile."""
+
+    def __init__(
+        self,
+        machinery: Machinery,
+        fleet: Fleet,
+        busy: dict[Place, set[str]],
+        *,
+        tasks: Tasks,
+        wake: Callable[[Place], None],
+    ) -> None:
+        self._m = machinery
+        self._fleet = fleet
+        self._busy = busy
+        self._tasks = tasks
+        self._wake = wake
+        self._in_turn: set[int] = set()
+        """Deployments that hold the routing's turn."""
+
+    async def take(self, place: Place, action: Action, book: ledger.Book) -> None:
+        """Carry out one action."""
+        match action:
+            case Prepare():
+                self._beside(place, "prepare", book, self._prepare(place, book))
+            case RunReleaseCommand():
+                self._beside(place, "release", book, self._run_release_command(place, book))
+            case CreateInstance(release_id):
+                await self._create(place, release_id, book)
+            case Launch(instance_id):
+                await self._launch(place, book.instance(instance_id), book)
+            case Move(instance_id, state, reason):
+                await self._move(book.instance(instance_id), state, reason)
+            case Restart(instance_id):
+                await self._restart(place, book.instance(instance_id), action)
+            case Route(instance_id):
+                await self._route(place, book.instance(instance_id), book)
+            case Drain(instance_id):
+                await self._m.balancer.drain(route_name(place), instance_id)
+                self._fleet.observe(copy_of(book.instance(instance_id))).in_balancer = "draining"
+            case End(instance_id):
+                row = book.instance(instance_id)
+                self._busy[place].add(ending(instance_id))
+                self._tasks.start(self._end(place, row, book), f"end {instance_id}")
+            case RollBack(reason, instance_id):
+                await self._roll_back(place, reason, instance_id, book)
+            case Finish(state):
+                await self._finish(place, state, book)
+
+    # -- deployments
+
+    async def begin(self, place: Place, book: ledger.Book) -> None:
+        """Let a waiting deployment run, unless a newer run's release is there already."""
+        waiting = book.waiting
+        assert waiting is not None
+        deadline_at = self._m.clock.now() + self._m.limits.deadline_s
+        superseded = await self._m.database.run(ledger.begin, waiting.id, deadline_at)
+        log.info(
+            "deployment superseded" if superseded else "deployment started",
+            action="environment:Deploy",
+            subject=route_name(place),
+            deployment=waiting.id,
+        )
+        if not superseded:
+            await self._take_route(place, book.releases[waiting.release_id], waiting.id)
+
+    async def take_turn(self, deployment_id: int) -> None:
+        """From now until the deployment's end, the balancer does not reload."""
+        if deployment_id not in self._in_turn:
+            await self._m.routing.enter()
+            self._in_turn.add(deployment_id)
+
+    async def end_turn(self, deployment_id: int) -> None:
+        """The deployment has ended, or is gone: the balancer may reload. Idempotent."""
+        if deployment_id in self._in_turn:
+            self._in_turn.discard(deployment_id)
+            await self._m.routing.leave()
+
+    async def _take_route(self, place: Place, release: Any, deployment_id: int | None) -> None:
+        """Let the balancer know the host names and the check that a release asks for."""
+        plan = Configuration.from_document(release.configuration).plan(place[1])
+        refused = await self._m.routing.change({place: plan})
+        reason = refused.get(route_name(place))
+        if reason is not None and deployment_id is not None:
+            await self._m.database.run(
+                ledger.fail, deployment_id, f"the balancer refuses its route: {reason}"
+            )
+
+    def _beside(self, place: Place, name: str, book: ledger.Book, work: Coroutine[Any, Any, None]) -> None:
+        self._busy[place].add(name)
+        task = self._finish_beside(place, name, book.under_way.id, work)
+        self._tasks.start(task, f"{name} {route_name(place)}")
+
+    async def _finish_beside(
+        self, place: Place, name: str, deployment_id: int, work: Coroutine[Any, Any, None]
+    ) -> None:
+        """What goes wrong in a way that nobody foresaw fails the deployment, and nothing else."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("step failed", action=f"environment:{name}", subject=route_name(place))
+            await self._m.database.insist(ledger.fail, deployment_id, f"{name} failed: {error!r}")
+        finally:
+            self._busy[place].discard(name)
+            self._wake(place)
+
+    async def _prepare(self, place: Place, book: ledger.Book) -> None:
+        deployment = book.under_way
+        start = self._m.clock.monotonic()
+        try:
+            await self._unpack(place, book.releases[deployment.release_id])
+        except (HalageError, OSError) as error:
+            reason = f"the release could not be unpacked: {error}"
+            await self._m.database.insist(ledger.fail, deployment.id, reason)
+            return
+        elapsed = self._m.clock.monotonic() - start
+        await self._m.database.run(store.add_phase, deployment.id, "prepare", elapsed)
+
+    async def _unpack(self, place: Place, release: Any) -> None:
+        persistent = Configuration.from_document(release.configuration).site.run.persistent
+        account = await self._account(place)
+        await self._m.places.unpack(place, release.number, release.bundle_digest, persistent, account)
+
+    async def _run_release_command(self, place: Place, book: ledger.Book) -> None:
+        """Run it as a unit named after the deployment: found again, never started twice."""
+        deployment = book.under_way
+        unit_id = release_unit(deployment.id)
+        start = self._m.clock.monotonic()
+        seat = await self._seat(place, unit_id, book.releases[deployment.release_id], "127.0.0.1", 0)
+        step = release_step_of(seat, self._m.sealer)
+        if step is None:
+            await self._m.database.run(ledger.release_command_succeeded, deployment.id, None)
+            return
+        try:
+            await self._m.places.make_private(place, unit_id, step.files, seat.account)
+            await self._m.compute.start(unit_of(unit_id, seat, step))
+            if not await self._m.database.run(ledger.is_under_way, deployment.id):
+                # Turned round meanwhile, perhaps before there was a unit to stop.
+                await self._m.compute.stop(unit_id, RELEASE_GRACE_S)
+            exit_: Exit = await self._m.compute.wait(unit_id)
+            tail = await self._fleet.tail(unit_id)
+        except HalageError as error:
+            await self._m.database.run(ledger.fail, deployment.id, f"the release command: {error}")
+            return
+        if exit_.code == 0:
+            elapsed = self._m.clock.monotonic() - start
+            await self._m.database.insist(ledger.release_command_succeeded, deployment.id, elapsed)
+        else:
+            command = seat.configuration.site.run.release_command
+            reason = f"the release command `{command}` {exit_}"
+            await self._m.database.insist(ledger.fail, deployment.id, reason, tail)
+        await self._m.compute.remove(unit_id)
+        self._m.places.forget_private(place, unit_id)
+
+    async def clear(self) -> None:
+        """Remove what a control plane that was cut off left: release commands, directories of nobody."""
+        needed = await self._m.database.run(ledger.needed_names, RELEASE_UNIT)
+        for unit in await self._m.compute.list():
+            if unit.id.startswith(RELEASE_UNIT) and unit.id not in set().union(*needed.values()):
+                await self._m.compute.stop(unit.id, RELEASE_GRACE_S)
+                await self._m.compute.remove(unit.id)
+        for place, names in needed.items():
+            self._m.places.prune_private(place, names)
+
+    async def _roll_back(self, place: Place, reason: str, instance_id: str | None, book: ledger.Book) -> None:
+        tail = ""
+        if instance_id is not None:
+            tail = await self._fleet.tail(copy_of(book.instance(instance_id)).unit_id)
+        deadline_at = self._m.clock.now() + self._m.limits.deadline_s
+        await self._m.database.run(ledger.roll_back, book.under_way.id, reason, tail, deadline_at)
+        unit_id = release_unit(book.under_way.id)
+        await self._m.compute.stop(unit_id, RELEASE_GRACE_S)
+        if "release" not in self._busy[place]:  # else its own task takes it away, now that it has ended
+            await self._m.compute.remove(unit_id)
+            self._m.places.forget_private(place, unit_id)
+        log.warning(
+            "deployment turns back",
+            action="environment:RollBack",
+            subject=route_name(place),
+            reason=reason,
+        )
+
+    async def _finish(self, place: Place, state: DeploymentState, book: ledger.Book) -> None:
+        deployment = book.under_way
+        await self._m.database.run(ledger.finish, deployment.id, state)
+        await self.end_turn(deployment.id)
+        log.info(
+            "deployment ended",
+            action="environment:Deploy",
+            subject=route_name(place),
+            state=state.value,
+        )
+        previous = book.releases.get(deployment.previous_release_id)
+        if state is not DeploymentState.SUCCEEDED and previous is not None:
+            await self._take_route(place, previous, None)
+        await self._m.database.run(ledger.retire, place, self._m.limits.keep_releases)
+        self._m.places.prune(place, await self._m.database.run(ledger.kept_numbers, place))
+
+    # -- instances
+
+    async def _account(self, place: Place) -> Account | None:
+        return await self._m.database.run(self._account_now, place[0])
+
+    def _account_now(self, tx: Transaction, project: str) -> Account | None:
+        return self._m.accounts.account_for(tx, project)
+
+    async def _seat(self, place: Place, name: str, release: Any, address: str, port: int) -> Seat:
+        configuration = Configuration.from_document(release.configuration)
+        return Seat(
+            place=place,
+            release=release,
+            configuration=configuration,
+            type=self._m.types[configuration.plan(place[1]).type],
+            address=address,
+            port=port,
+            directory=self._m.places.release(place, release.number),
+            private=self._m.places.private(place, name),
+            account=await self._account(place),
+        )
+
+    async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
+        address, port = choose_address(await self._m.database.run(store.used_ports))
+        values = {
+            "id": new_id("i"),
+            "project": place[0],
+            "environment": place[1],
+            "release_id": release_id,
+            "deployment_id": book.deployment.id if book.deployment is not None else None,
+            "address": address,
+            "port": port,
+        }
+        await self._m.database.run(store.insert_instance, values)
+
+    async def _launch(self, place: Place, row: Any, book: ledger.Book) -> None:
+        release = book.releases[row.release_id]
+        await self._unpack(place, release)
+        seat = await self._seat(place, row.id, release, row.address, row.port)
+        serving = instance_of(seat, self._m.sealer)
+        await self._m.places.make_private(place, row.id, serving.files, seat.account)
+        await self._m.database.run(store.update_instance, row.id, started_at=self._m.clock.now())
+        probe = probe_of(row.address, row.port, self._m.routing.host(place), place, seat.configuration)
+        copy = copy_of(row)
+        await self._fleet.launch(copy, unit_of(copy.unit_id, seat, serving), probe)
+
+    async def _move(self, row: Any, state: InstanceState, reason: str) -> None:
+        seen = self._fleet.observe(copy_of(row))
+        await self._m.database.run(ledger.move, row, state, reason, seen.ready_after_s)
+
+    async def _restart(self, place: Place, row: Any, action: Restart) -> None:
+        log.warning("instance restarts", action="environment:Restart", subject=row.id, reason=action.reason)
+        await self._m.balancer.remove(route_name(place), row.id)
+        await self._m.database.run(ledger.restart, row, action.at, action.strikes, action.reason)
+        await self._fleet.stop(copy_of(row), 0.0)
+
+    async def _route(self, place: Place, row: Any, book: ledger.Book) -> None:
+        start = self._m.clock.monotonic()
+        # Old and new instances are checked by the path of their own release.
+        plan = Configuration.from_document(book.releases[row.release_id].configuration).plan(place[1])
+        target = Target(row.id, row.address, row.port, check_path=plan.health.path)
+        await self._m.balancer.add(route_name(place), target)
+        self._fleet.observe(copy_of(row)).in_balancer = "serving"
+        elapsed = self._m.clock.monotonic() - start
+        await self._m.database.run(store.add_phase, row.deployment_id, "route", elapsed)
+
+    async def _end(self, place: Place, row: Any, book: ledger.Book) -> None:
+        copy = copy_of(row)
+        configuration = Configuration.from_document(book.releases[row.release_id].configuration)
+        start = self._m.clock.monotonic()
+        try:
+            await self._m.balancer.remove(route_name(place), row.id)
+            await self._fleet.stop(copy, configuration.site.run.stop_timeout_s)
+        except Exception:
+            log.exception("instance could not be ended", action="environment:End", subject=row.id)
+            await self._m.clock.sleep(1.0)
+        else:
+            elapsed = self._m.clock.monotonic() - start
+            await self._m.database.insist(ledger.stopped, row, elapsed)
+            self._m.places.forget_private(place, row.id)
+        self._busy[place].discard(ending(row.id))
+        self._wake(place)

@@ -1,0 +1,128 @@
+"""From rows and the balancer's figures to what people are shown: one source for every door."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from halage.balancer.model import TargetState, TargetStatus
+from halage.environment import store
+from halage.environment.configuration import Configuration
+from halage.environment.health import colour_of
+from halage.environment.model import (
+    Deployment,
+    DeploymentState,
+    Environment,
+    Instance,
+    InstanceState,
+    Phase,
+    Release,
+    Variable,
+)
+
+PHASE_ORDER = ("prepare", "release command", "boot", "route", "drain", "stop")
+
+
+def release_view(row: Any) -> Release:
+    """A release as people see it."""
+    return Release(
+        id=row.id,
+        number=row.number,
+        project=row.project,
+        environment=row.environment,
+        bundle_digest=row.bundle_digest,
+        commit=row.commit,
+        title=row.title,
+        state=row.state,
+        created_at=row.created_at,
+        created_by=row.created_by,
+    )
+
+
+def variable_view(row: Any) -> Variable:
+    """A variable; the value of a secret one stays where it is."""
+    value = None if row.is_secret else row.value
+    return Variable(row.name, value, row.is_secret, row.updated_at, row.updated_by)
+
+
+def deployment_view(row: Any, releases: Mapping[int, Any], done: int = 0) -> Deployment:
+    """A deployment with its releases; `done` counts the instances that serve its release now."""
+    release = releases[row.release_id]
+    wanted = Configuration.from_document(release.configuration).plan(row.environment).instances
+    is_done = row.state == DeploymentState.SUCCEEDED
+    names = sorted(row.phases, key=lambda name: PHASE_ORDER.index(name))
+    previous = releases.get(row.previous_release_id) if row.previous_release_id else None
+    return Deployment(
+        id=row.id,
+        project=row.project,
+        environment=row.environment,
+        kind=row.kind,
+        state=DeploymentState(row.state),
+        release=release_view(release),
+        previous_release=release_view(previous) if previous is not None else None,
+        reason=row.reason,
+        done=wanted if is_done else min(done, wanted),
+        wanted=wanted,
+        phases=tuple(Phase(name, *row.phases[name]) for name in names),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        deadline_at=row.deadline_at,
+        created_by=row.created_by,
+        run_id=row.run_id,
+        log_tail=row.log_tail,
+    )
+
+
+def instance_view(row: Any, number: int, status: TargetStatus | None) -> Instance:
+    """An instance with what the balancer says of it."""
+    return Instance(
+        id=row.id,
+        project=row.project,
+        environment=row.environment,
+        release_id=row.release_id,
+        release_number=number,
+        state=InstanceState(row.state),
+        attempt=row.attempt,
+        address=row.address,
+        port=row.port,
+        started_at=row.started_at,
+        ready_at=row.ready_at,
+        reason=row.reason,
+        check=status.last_check if status is not None else "",
+        is_up=status is not None and status.state is TargetState.UP,
+        requests=status.requests if status is not None else 0,
+    )
+
+
+def environment_view(
+    rows: "store.EnvironmentRows", statuses: Sequence[TargetStatus] | None, urls: tuple[str, ...]
+) -> Environment:
+    """An environment as it is now; `statuses` None means that the balancer does not answer."""
+    environment = rows.environment
+    by_id = {status.target.id: status for status in statuses or ()}
+    instances = tuple(
+        instance_view(row, rows.releases[row.release_id].number, by_id.get(row.id)) for row in rows.instances
+    )
+    current = rows.releases.get(environment.current_release_id)
+    plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
+    wanted = plan.instances if plan else 0
+    colour, cause = colour_of(wanted, instances, current is not None, statuses is not None)
+    deployment = None
+    if rows.deployment is not None:
+        release_id = rows.deployment.release_id
+        done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in instances)
+        deployment = deployment_view(rows.deployment, rows.releases, done)
+    return Environment(
+        project=environment.project,
+        name=environment.name,
+        colour=colour,
+        cause=cause,
+        type=plan.type if plan else environment.plan.get("type", ""),
+        wanted=wanted,
+        serving=sum(instance.is_up for instance in instances),
+        release=release_view(current) if current else None,
+        deployment=deployment,
+        instances=instances,
+        urls=urls,
+        variables=tuple(variable_view(row) for row in rows.variables),
+        configuration=dict(environment.plan),
+    )
