@@ -1,0 +1,1 @@
+"""Runs: from a commit through tests, environments and approvals to production."""
