@@ -1,0 +1,1 @@
+"""Projects: templates, members and everything of one site on one page."""

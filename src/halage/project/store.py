@@ -1,0 +1,48 @@
+"""The table of projects."""
+
+from typing import Any
+
+from sqlalchemy import Column, String, Table, delete, insert, select
+from sqlalchemy.engine import Row
+
+from halage.base.database import Transaction
+from halage.base.schema import Instant, metadata
+from halage.pipeline.store import runs_table
+
+projects_table = Table(
+    "projects",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(100), nullable=False),
+)
+
+
+def insert_project(tx: Transaction, name: str, actor: str) -> None:
+    """Add a project."""
+    values = {"name": name, "created_at": tx.now, "created_by": actor}
+    tx.execute(insert(projects_table).values(values))
+    tx.record("project:Create", actor=actor, subject=f"project/{name}", project=name)
+
+
+def project_row(tx: Transaction, name: str) -> Row[Any] | None:
+    """One project, or None."""
+    return tx.execute(select(projects_table).where(projects_table.c.name == name)).one_or_none()
+
+
+def project_rows(tx: Transaction) -> list[Row[Any]]:
+    """All projects by name."""
+    return list(tx.execute(select(projects_table).order_by(projects_table.c.name)))
+
+
+def delete_project(tx: Transaction, name: str, actor: str) -> None:
+    """Remove a project; its journal stays."""
+    tx.execute(delete(projects_table).where(projects_table.c.name == name))
+    tx.record("project:Delete", actor=actor, subject=f"project/{name}", project=name)
+
+
+def latest_kind(tx: Transaction, name: str) -> str | None:
+    """The kind of a project's last commit that could be understood."""
+    query = select(runs_table.c.site).where(runs_table.c.project == name, runs_table.c.site.is_not(None))
+    document = tx.execute(query.order_by(runs_table.c.id.desc()).limit(1)).scalar()
+    return document["kind"] if document else None

@@ -1,0 +1,6 @@
+<?php
+
+use App\Http\Controllers\HomeController;
+use Illuminate\Support\Facades\Route;
+
+Route::middleware('pages')->get('/', HomeController::class)->name('home');
