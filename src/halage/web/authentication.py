@@ -1,0 +1,88 @@
+"""Who is calling: a bearer token or a session's cookie, checked before any route of the API is entered.
+
+Everything under /api is closed unless it is named in OPEN_PATHS: a route that forgets to ask is
+closed, not open.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi.security import APIKeyCookie, HTTPBearer
+from starlette.requests import HTTPConnection, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from halage.access.model import Principal
+from halage.base.errors import HalageError
+from halage.web.problems import REFERENCE_PATH, NotSignedIn, answer_error
+from halage.web.services import Services
+
+SESSION_COOKIE = "halage_session"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+OPEN_PATHS = frozenset({"/api/v1/health", "/api/v1/login", "/api/v1/openapi.json", REFERENCE_PATH})
+"""Health and login, and two documents that are the same on every server."""
+
+bearer_scheme = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="An API token, made by `halage token create` or by `POST /api/v1/login`.",
+)
+cookie_scheme = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    scheme_name="session",
+    description=f"The console's session. Unsafe methods need its CSRF token in `{CSRF_HEADER}` as well.",
+)
+
+
+class Authentication:
+    """ASGI middleware: puts `principal` into the request's state, or answers 401 or 403."""
+
+    def __init__(self, app: ASGIApp, *, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through once it is known who calls."""
+        if scope["type"] != "http" or not _is_closed(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            principal = await authenticate(self._services, request, method=scope["method"])
+        except HalageError as error:
+            await answer_error(error, scope["path"])(scope, receive, send)
+            return
+        request.state.principal = principal
+        await self._app(scope, receive, send)
+
+
+async def authenticate(services: Services, connection: HTTPConnection, *, method: str) -> Principal:
+    """Who calls. Raises NotSignedIn, the access domain's BadCredential, or Forbidden.
+
+    A token wins over a cookie: a program that sends one has no use for CSRF protection.
+    """
+    authorization = connection.headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotSignedIn
+        return await services.access.authenticate_token(token.strip())
+    if (secret := connection.cookies.get(SESSION_COOKIE)) is None:
+        raise NotSignedIn
+    principal, _csrf_token = await services.access.authenticate_session(secret)
+    if method not in SAFE_METHODS:
+        services.access.check_csrf(secret, connection.headers.get(CSRF_HEADER))
+    return principal
+
+
+def recheck(services: Services, request: Request) -> Callable[[], Awaitable[None]]:
+    """A check that the request's credential is still good, for answers that take long."""
+
+    async def check() -> None:
+        request.state.principal = await authenticate(services, request, method="GET")
+
+    return check
+
+
+def _is_closed(path: str) -> bool:
+    return (path == "/api" or path.startswith("/api/")) and path not in OPEN_PATHS

@@ -1,0 +1,39 @@
+"""The services that the web door opens onto, in one frozen value that assembly fills."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp
+
+from halage.access.service import Access
+from halage.base.clock import Clock
+from halage.base.database import Database
+from halage.base.journal import Journal
+from halage.build.service import Builds
+from halage.environment.service import Environments
+from halage.pipeline.service import Pipeline
+from halage.project.service import Projects
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the routes call. `stopping` is set when the server begins to stop: it ends every stream."""
+
+    access: Access
+    builds: Builds
+    environments: Environments
+    pipeline: Pipeline
+    projects: Projects
+    database: Database
+    journal: Journal
+    clock: Clock
+    source_app: ASGIApp
+    """git over HTTP, mounted at /git."""
+    public_url: str
+    """Where people reach the API and the console, without a slash at the end."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def cookies_are_secure(self) -> bool:
+        """Whether cookies are sent over HTTPS only: where people reach the server so."""
+        return self.public_url.startswith("https://")
