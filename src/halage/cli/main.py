@@ -1,0 +1,154 @@
+"""The command `halage`: a client of the HTTP API, but for `serve` and `check`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import halage
+from halage.base.errors import HalageError
+from halage.cli import (
+    check,
+    configure,
+    credentials,
+    demo,
+    environments,
+    events,
+    members,
+    projects,
+    runs,
+    serve,
+    terminal,
+    tokens,
+    users,
+)
+from halage.cli.exits import exit_code_of
+from halage.cli.session import Output, OutputOption, Session, takes_output
+
+app = typer.Typer(
+    name="halage",
+    help="From `git push` to a live site: tests, environments, approvals and a balancer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"halage {halage.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _remember(
+    context: typer.Context,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Which profile of `halage configure` (or HALAGE_PROFILE).")
+    ] = None,
+    output: OutputOption = None,
+    _version: Annotated[
+        bool | None,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = None,
+) -> None:
+    context.obj = Session(profile, Output(output) if output else None)
+
+
+def _group(name: str, help_: str, parts: list[tuple[str, object]]) -> typer.Typer:
+    group = typer.Typer(name=name, help=help_, no_args_is_help=True, rich_markup_mode=None)
+    for command, function in parts:
+        assert callable(function)
+        group.command(command)(takes_output(function))
+    return group
+
+
+for name_, function_ in (
+    ("check", check.check),
+    ("approve", runs.approve),
+    ("reject", runs.reject),
+    ("events", events.events),
+    ("git-credential", credentials.git_credential),
+):
+    app.command(name_)(takes_output(function_))
+app.command("serve")(serve.serve)
+app.command("configure")(configure.configure)
+app.command("demo")(demo.demo)
+app.command("teardown", hidden=True)(serve.teardown)
+
+PROJECTS = _group(
+    "project",
+    "Projects: a site with its repository, environments and members.",
+    [
+        ("create", projects.create),
+        ("list", projects.list_),
+        ("show", projects.show),
+        ("delete", projects.delete),
+    ],
+)
+PROJECTS.add_typer(
+    _group(
+        "member",
+        "Who may do what in a project.",
+        [("list", members.list_), ("set", members.set_), ("remove", members.remove)],
+    )
+)
+app.add_typer(PROJECTS)
+app.add_typer(
+    _group(
+        "run",
+        "Runs: the way of one commit through its stages.",
+        [
+            ("list", runs.list_),
+            ("show", runs.show),
+            ("watch", runs.watch),
+            ("logs", runs.logs),
+            ("cancel", runs.cancel),
+            ("retry", runs.retry),
+        ],
+    )
+)
+app.add_typer(
+    _group(
+        "env",
+        "Environments: what runs, its logs, releases and variables.",
+        [
+            ("list", environments.list_),
+            ("show", environments.show),
+            ("logs", environments.logs),
+            ("restart", environments.restart),
+            ("rollback", environments.rollback),
+            ("releases", environments.releases),
+            ("set", environments.set_),
+            ("unset", environments.unset),
+        ],
+    )
+)
+app.add_typer(
+    _group(
+        "token",
+        "API tokens of one's own.",
+        [("create", tokens.create), ("list", tokens.list_), ("revoke", tokens.revoke)],
+    )
+)
+app.add_typer(
+    _group(
+        "user",
+        "People.",
+        [("add", users.add), ("list", users.list_), ("end", users.end), ("login-link", users.login_link)],
+    )
+)
+
+
+def main() -> None:
+    """Run the command line and end the process with one of the exit codes of `halage.cli.exits`."""
+    try:
+        app(prog_name="halage")
+    except HalageError as error:
+        terminal.print_error(error.message)
+        sys.exit(exit_code_of(error))
+
+
+if __name__ == "__main__":
+    main()

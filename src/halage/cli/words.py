@@ -1,0 +1,79 @@
+"""How values read on a terminal: durations, moments, states and their colours. Pure."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_STYLES = {
+    "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "active"),
+    "cyan": ("running", "starting", "new", "draining", "stopping"),
+    "yellow": ("waiting", "queued", "yellow", "rolling_back", "rolled_back", "expired"),
+    "red": ("failed", "broken", "red", "timed_out", "error", "revoked", "rejected"),
+}
+_STYLE_OF = {word: style for style, words in _STYLES.items() for word in words}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+
+
+def style_of(state: str) -> str:
+    """The colour that a state is shown in."""
+    return _STYLE_OF.get(state, "dim")
+
+
+def harmless(text: str) -> str:
+    """Text from elsewhere without what would steer the terminal: escape sequences, control characters."""
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def moment(text: str | None) -> datetime | None:
+    """A moment of the API."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def local(text: str | None) -> str:
+    """A moment of the API in the local time zone, to the second; `-` for none."""
+    at = moment(text)
+    return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def elapsed(item: dict[str, Any], now: float) -> float | None:
+    """Seconds from `started_at` (else `created_at`) to `finished_at`, or to now; None before the start."""
+    started = moment(item.get("started_at", item.get("created_at")))
+    if started is None:
+        return None
+    finished = moment(item.get("finished_at")) or datetime.fromtimestamp(now, UTC)
+    return (finished - started).total_seconds()
+
+
+def short(commit: str) -> str:
+    """The first characters of a commit's name."""
+    return commit[:8]
+
+
+def version_of(release: dict[str, Any] | None) -> str:
+    """`v7`, as people call a release; `-` for none."""
+    return f"v{release['number']}" if release else "-"
+
+
+def size(count: float | None) -> str:
+    """Bytes as `12 MiB`; `-` for none."""
+    if count is None:
+        return "-"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
