@@ -1,0 +1,1 @@
+"""The only place that builds everything and names concrete drivers."""

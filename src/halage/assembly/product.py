@@ -1,0 +1,246 @@
+"""Builds everything, in the order of the domains, and takes it apart again. Names the concrete drivers."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI
+
+from halage.access.model import FirstStart
+from halage.access.rules import check
+from halage.access.service import Access
+from halage.assembly.settings import BuildSettings, Settings
+from halage.balancer.drivers.haproxy import HAProxyDriver
+from halage.base.clock import Clock
+from halage.base.database import Database
+from halage.base.journal import Journal
+from halage.base.objects import LocalObjects
+from halage.base.tasks import Tasks
+from halage.build.controller import BuildController, BuildLimits, Workshop
+from halage.build.service import Builds
+from halage.compute.accounts import Accounts
+from halage.compute.drivers.process import ProcessDriver, ProcessSettings
+from halage.compute.model import MIB
+from halage.environment import ledger
+from halage.environment.controller import EnvironmentController
+from halage.environment.machinery import Limits, Machinery
+from halage.environment.places import Places
+from halage.environment.probe import Prober
+from halage.environment.routing import Routing
+from halage.environment.service import Environments
+from halage.pipeline.controller import PipelineController, PipelineLimits
+from halage.pipeline.service import Pipeline
+from halage.pipeline.trigger import Trigger
+from halage.project.service import Projects
+from halage.source.http import GitDoor
+from halage.source.service import Source
+from halage.web.app import create_app
+from halage.web.services import Services
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The running product: its web door, what a first start handed out, and what it can do here."""
+
+    app: FastAPI
+    git_door: GitDoor
+    stopping: asyncio.Event
+    first_start: FirstStart | None
+    abilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every domain stands on."""
+
+    settings: Settings
+    clock: Clock
+    journal: Journal
+    database: Database
+    tasks: Tasks
+    accounts: Accounts
+    objects: LocalObjects
+    compute: ProcessDriver
+    balancer: HAProxyDriver
+    access: Access
+    source: Source
+
+
+class _Ear:
+    """Hears of changed runs before the pipeline that wants to know is built."""
+
+    def __init__(self) -> None:
+        self.pipeline: PipelineController | None = None
+
+    def run_changed(self, run_id: int) -> None:
+        """Tell the pipeline, once it is there."""
+        if self.pipeline is not None:
+            self.pipeline.wake(run_id)
+
+
+@asynccontextmanager
+async def build_product(settings: Settings, clock: Clock) -> AsyncIterator[Product]:
+    """Everything, started and recovered; left in the reverse order. Sites and balancer live on."""
+    async with AsyncExitStack() as stack:
+        journal = Journal()
+        database = Database(settings.database, clock=clock, journal=journal)
+        stack.callback(database.close)
+        database.migrate()
+        access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
+        first_start = await access.first_start(settings.data / "admin-token")
+        ground = await _lay_ground(stack, settings, clock, journal, database, access)
+        ear = _Ear()
+        environment_controller, environments = await _build_environments(stack, ground, ear)
+        build_controller, builds = _build_builds(stack, ground, environments, ear)
+        pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
+        ear.pipeline = pipeline_controller
+        door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
+        services = _open_doors(ground, door, builds, environments, pipeline)
+        for controller in (environment_controller, build_controller, pipeline_controller):
+            await controller.recover()
+        if missed := await ground.source.reconcile():
+            log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
+        yield Product(
+            app=create_app(services),
+            git_door=door,
+            stopping=services.stopping,
+            first_start=first_start,
+            abilities=ground.compute.abilities.sentences(),
+        )
+
+
+async def _lay_ground(
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    journal: Journal,
+    database: Database,
+    access: Access,
+) -> _Ground:
+    data = settings.data
+    units = ProcessSettings(sandbox=settings.builds.sandbox, hidden=(data,))
+    return _Ground(
+        settings=settings,
+        clock=clock,
+        journal=journal,
+        database=database,
+        accounts=Accounts(),
+        objects=LocalObjects(data / "objects"),
+        compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
+        balancer=await stack.enter_async_context(HAProxyDriver(data / "balancer", settings.http)),
+        access=access,
+        source=await stack.enter_async_context(Source(data / "repositories", data / "run", database, clock)),
+        tasks=await stack.enter_async_context(Tasks()),  # the last one in: it is left first
+    )
+
+
+async def _build_environments(
+    stack: AsyncExitStack, ground: _Ground, ear: _Ear
+) -> tuple[EnvironmentController, Environments]:
+    settings = ground.settings
+    machinery = Machinery(
+        database=ground.database,
+        clock=ground.clock,
+        compute=ground.compute,
+        balancer=ground.balancer,
+        routing=Routing(ground.balancer, settings.domain),
+        places=Places(settings.data / "sites", ground.objects),
+        accounts=ground.accounts,
+        sealer=ground.access.secrets,
+        types=settings.instance_types,
+        limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
+    )
+    await machinery.routing.load(await ground.database.run(ledger.plans))
+    prober = Prober(ground.clock)
+    stack.push_async_callback(prober.close)
+    controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
+    stack.callback(controller.stop)
+    return controller, Environments(machinery, controller, settings.http.port)
+
+
+def _build_builds(
+    stack: AsyncExitStack, ground: _Ground, environments: Environments, ear: _Ear
+) -> tuple[BuildController, Builds]:
+    settings = ground.settings
+    workshop = Workshop(
+        database=ground.database,
+        clock=ground.clock,
+        compute=ground.compute,
+        source=ground.source,
+        accounts=ground.accounts,
+        objects=ground.objects,
+        directory=settings.data,
+        limits=_build_limits(settings.builds),
+        secrets_of=environments.secret_values,
+        sandbox_warning=ground.compute.abilities.sandbox_warning,
+        passed_environment={
+            name: os.environ[name] for name in settings.builds.passed_variables if name in os.environ
+        },
+    )
+    controller = BuildController(workshop, tasks=ground.tasks, on_change=ear.run_changed)
+    stack.callback(controller.stop)
+    return controller, Builds(ground.database, ground.objects, controller)
+
+
+def _build_pipeline(
+    stack: AsyncExitStack, ground: _Ground, builds: Builds, environments: Environments
+) -> tuple[PipelineController, Pipeline]:
+    controller = PipelineController(
+        ground.database, ground.clock, builds, environments, PipelineLimits(), tasks=ground.tasks
+    )
+    stack.callback(controller.stop)
+    pipeline = Pipeline(ground.database, controller, builds, environments)
+    ground.source.on_push = Trigger(
+        ground.database,
+        ground.source,
+        environments,
+        types=ground.settings.instance_types,
+        public_url=ground.settings.public_url,
+        follow=pipeline.follow,
+        remarks=pipeline.remarks,
+        wake=controller.wake,
+    )
+    return controller, pipeline
+
+
+def _open_doors(
+    ground: _Ground, door: GitDoor, builds: Builds, environments: Environments, pipeline: Pipeline
+) -> Services:
+    return Services(
+        access=ground.access,
+        builds=builds,
+        environments=environments,
+        pipeline=pipeline,
+        projects=Projects(
+            ground.database,
+            ground.access,
+            ground.source,
+            builds,
+            environments,
+            pipeline,
+            ground.accounts,
+            public_url=ground.settings.public_url,
+        ),
+        database=ground.database,
+        journal=ground.journal,
+        clock=ground.clock,
+        source_app=door,
+        public_url=ground.settings.public_url,
+    )
+
+
+def _build_limits(builds: BuildSettings) -> BuildLimits:
+    return BuildLimits(
+        concurrent=builds.concurrent,
+        cpu=builds.cpu,
+        memory_bytes=builds.memory_mib * MIB,
+        processes=builds.processes,
+        console_bytes=builds.console_limit_mib * MIB,
+        has_network=builds.network,
+        has_cache=builds.cache,
+    )

@@ -1,0 +1,112 @@
+"""`halage serve`: one process that listens, until it is told to stop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+
+from halage.assembly.data import DataLock, prepare_data
+from halage.assembly.errors import AddressInUse
+from halage.assembly.logs import configure_logs
+from halage.assembly.product import Product, build_product
+from halage.assembly.settings import Settings
+from halage.base.clock import SystemClock
+
+log = structlog.get_logger()
+STOP_GRACE_S = 1
+"""Seconds that requests under way get when the server stops; streams end at once."""
+KEEP_ALIVE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the person who starts a server is told."""
+
+    listen: str
+    http: str
+    data: str
+    login_link: str | None
+    """Only at the first start."""
+    abilities: tuple[str, ...]
+    """What holds for sites and builds on this machine, in sentences."""
+
+
+def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
+    """Run until SIGTERM or SIGINT. Raises DataInUse, AddressInUse and what a bad machine gives."""
+    configure_logs(settings.log)
+    os.umask(0o077)  # what others may read gets its mode by name
+    prepare_data(settings.data)
+    lock = DataLock(settings.data)
+    try:
+        listener = _listen(settings.listen.host, settings.listen.port)
+        with contextlib.closing(listener):
+            asyncio.run(_serve(settings, listener, on_started))
+    finally:
+        lock.release()
+
+
+async def _serve(settings: Settings, listener: socket.socket, on_started: Callable[[Started], None]) -> None:
+    async with build_product(settings, SystemClock()) as product:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                product.app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=STOP_GRACE_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                h11_max_incomplete_event_size=64 * 1024,
+            )
+        )
+        _stop_on_signals(server, product)
+        on_started(_started(settings, product))
+        log.info("server listens", action="server:Start", subject="server", listen=str(settings.listen))
+        await server._serve([listener])
+        log.info("server stopped", action="server:Stop", subject="server")
+
+
+def _stop_on_signals(server: uvicorn.Server, product: Product) -> None:
+    """The first signal ends streams and lets requests finish."""
+
+    def stop() -> None:
+        product.stopping.set()
+        product.git_door.stop()
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+
+
+def _started(settings: Settings, product: Product) -> Started:
+    first = product.first_start
+    link = f"{settings.public_url}/login/{first.login_link_secret}" if first is not None else None
+    return Started(
+        listen=settings.public_url,
+        http=f"http://{settings.http.host}:{settings.http.port}",
+        data=str(settings.data),
+        login_link=link,
+        abilities=product.abilities,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressInUse(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another address with --listen"
+        ) from error
+    listener.listen(256)
+    return listener
