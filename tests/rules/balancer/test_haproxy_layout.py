@@ -1,0 +1,82 @@
+import json
+from dataclasses import replace
+
+from halage.balancer.drivers.haproxy.layout import (
+    SPARE_SLOTS,
+    Layout,
+    Placed,
+    arrange,
+    first_layout,
+    layout_from_document,
+    layout_to_document,
+)
+from halage.balancer.model import HealthCheck, Route, Target
+
+SHOP = Route("shop.prod", ("shop.example",))
+ODD = Route("odd.prod", ("odd.example",), HealthCheck(timeout_s=1.0))
+ONE = Target("one", "127.0.0.1", 80)
+
+
+def served() -> Layout:
+    return arrange(first_layout(), [SHOP]).layout.with_target("shop.prod", Placed(ONE))
+
+
+def test_plain_route_takes_a_spare_slot() -> None:
+    arranged = arrange(first_layout(), [SHOP])
+    assert not arranged.needs_reload
+    assert arranged.layout.places == {"shop.prod": "s0001"}
+    assert len(arranged.layout.slots) == SPARE_SLOTS
+
+
+def test_spares_run_out_and_a_reload_makes_new_ones() -> None:
+    routes = [Route(f"r{number}", ()) for number in range(SPARE_SLOTS + 1)]
+    assert not arrange(first_layout(), routes[:-1]).needs_reload
+    arranged = arrange(first_layout(), routes)
+    assert arranged.needs_reload
+    assert len(set(arranged.layout.places.values())) == SPARE_SLOTS + 1
+    assert len(arranged.layout.slots) == 2 * SPARE_SLOTS + 1
+
+
+def test_odd_route_needs_a_reload_or_waits() -> None:
+    assert arrange(served(), [SHOP, ODD]).needs_reload
+    waiting = arrange(served(), [SHOP, ODD], allow_reload=False)
+    assert waiting.waiting == ("odd.prod",)
+    assert waiting.layout == served()
+
+
+def test_host_names_and_path_change_without_a_reload() -> None:
+    changed = Route("shop.prod", ("new.example",), HealthCheck(path="/up"))
+    arranged = arrange(served(), [changed])
+    assert not arranged.needs_reload
+    assert arranged.layout.routes["shop.prod"] == changed
+    assert arranged.layout.targets == served().targets
+
+
+def test_changed_interval_needs_a_reload_only_with_targets() -> None:
+    changed = replace(SHOP, health=HealthCheck(interval_s=9))
+    assert arrange(served(), [changed]).needs_reload
+    assert not arrange(served().without_target("shop.prod", "one"), [changed]).needs_reload
+    waiting = arrange(served(), [replace(changed, hosts=("b.example",))], allow_reload=False)
+    assert waiting.layout.routes["shop.prod"] == replace(SHOP, hosts=("b.example",))
+
+
+def test_changed_algorithm_stays_in_its_slot() -> None:
+    arranged = arrange(served(), [replace(SHOP, algorithm="leastconn")])
+    assert arranged.needs_reload
+    assert arranged.layout.places == served().places
+    assert arranged.layout.slots["s0001"].algorithm == "leastconn"
+    assert arranged.layout.targets == served().targets
+
+
+def test_slot_of_a_route_that_is_gone_is_taken_again() -> None:
+    gone = arrange(served(), [])
+    assert not gone.needs_reload
+    assert gone.layout.in_slot("s0001") == {}
+    again = arrange(gone.layout, [Route("new.prod", ())])
+    assert again.layout.places == {"new.prod": "s0001"}
+    assert again.layout.in_slot("s0001") == {}
+
+
+def test_layout_is_read_as_it_was_written() -> None:
+    layout = replace(served().with_target("shop.prod", Placed(ONE, True)), generation=7)
+    assert layout_from_document(json.loads(json.dumps(layout_to_document(layout)))) == layout

@@ -1,0 +1,93 @@
+import pytest
+
+from halage.balancer.model import HealthCheck, Route, Target
+from halage.balancer.rules import find_route_problem, find_target_problem, judge
+
+SHOP = Route("shop.prod", ("shop.example",))
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        (Route("shop prod", ()), "name"),
+        (Route("", ()), "name"),
+        (Route("a", ("shop.example:80",)), "not a host name"),
+        (Route("a", ("*.example",)), "not a host name"),
+        (Route("a", ("-a.example",)), "not a host name"),
+        (Route("a", ("a..b",)), "not a host name"),
+        (Route("a", ("",)), "not a host name"),
+        (Route("a", ("a b\nc",)), "not a host name"),
+        (Route("a", ("a" * 254,)), "not a host name"),
+        (Route("a", (), algorithm="random"), "leastconn, roundrobin"),
+        (Route("a", (), HealthCheck(path="up")), "path"),
+        (Route("a", (), HealthCheck(path="/a b")), "path"),
+        (Route("a", (), HealthCheck(path="/;del server s0001/one")), "path"),
+        (Route("a", (), HealthCheck(path="/\n")), "path"),
+        (Route("a", (), HealthCheck(interval_s=0)), "interval"),
+        (Route("a", (), HealthCheck(timeout_s=float("nan"))), "timeout"),
+        (Route("a", (), HealthCheck(rise=0)), "rise"),
+        (Route("a", (), HealthCheck(fall=101)), "fall"),
+    ],
+)
+def test_unusable_route_is_refused_with_the_reason(route: Route, words: str) -> None:
+    problem = find_route_problem(route)
+    assert problem is not None
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "localhost", "dev.shop.localhost", "xn--caf-dma.example", "a_b.example"]
+)
+def test_host_names_that_are_usable(host: str) -> None:
+    assert find_route_problem(Route("shop.prod", (host,), HealthCheck("/up?full=1&x=%20"))) is None
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target("a b", "127.0.0.1", 80),
+        Target("a", "localhost", 80),
+        Target("a", "127.0.0.1", 0),
+        Target("a", "127.0.0.1", 65536),
+        Target("a", "127.0.0.1", 80, weight=257),
+    ],
+)
+def test_unusable_target_is_refused(target: Target) -> None:
+    assert find_target_problem(target) is not None
+
+
+def test_ipv6_target_is_usable() -> None:
+    assert find_target_problem(Target("a", "::1", 80)) is None
+
+
+def test_first_of_two_new_routes_gets_the_host() -> None:
+    verdict = judge([SHOP, Route("copy.prod", ("x.example", "SHOP.example."))], {})
+    assert [route.name for route in verdict.accepted] == ["shop.prod"]
+    assert verdict.refused == {"copy.prod": "the host name shop.example belongs to shop.prod"}
+
+
+def test_route_that_is_served_keeps_its_host_against_a_new_one() -> None:
+    verdict = judge([Route("copy.prod", ("shop.example",)), SHOP], {"shop.prod": SHOP})
+    assert [route.name for route in verdict.accepted] == ["shop.prod"]
+    assert set(verdict.refused) == {"copy.prod"}
+
+
+def test_host_moves_from_one_route_to_another() -> None:
+    other = Route("other.prod", ("other.example",))
+    moved = Route("other.prod", ("other.example", "shop.example"))
+    verdict = judge([moved, Route("shop.prod", ())], {"shop.prod": SHOP, "other.prod": other})
+    assert verdict.refused == {}
+    assert moved in verdict.accepted
+
+
+def test_route_that_turns_bad_stays_as_it_was() -> None:
+    bad = Route("shop.prod", ("shop.example",), HealthCheck(path="nowhere"))
+    verdict = judge([bad], {"shop.prod": SHOP})
+    assert verdict.accepted == (SHOP,)
+    assert set(verdict.refused) == {"shop.prod"}
+
+
+def test_route_given_twice_counts_once() -> None:
+    verdict = judge([SHOP, Route("shop.prod", ("b.example",))], {"shop.prod": SHOP})
+    assert verdict.accepted == (SHOP,)
+    assert "twice" in verdict.refused["shop.prod"]

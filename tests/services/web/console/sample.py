@@ -1,0 +1,560 @@
+"""Rich sample data for the console: a run in each state, an environment of each colour, a live console."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from halage.access.model import Role
+from halage.access.passwords import Passwords
+from halage.access.service import Access
+from halage.base.clock import SystemClock
+from halage.base.database import Database, Transaction
+from halage.base.errors import Conflict, NotFound
+from halage.base.journal import Journal
+from halage.base.schema import metadata
+from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
+from halage.environment.model import (
+    Colour,
+    Deployment,
+    DeploymentState,
+    Environment,
+    Instance,
+    InstanceState,
+    LogLine,
+    Phase,
+    Release,
+    Variable,
+)
+from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
+from halage.project.model import Overview, Project
+from halage.web.services import Services
+from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
+
+PASSWORD = "a boat and two locks"
+COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
+
+_PHASES = (
+    Phase("prepare", 0.041),
+    Phase("release_command", 1.32),
+    Phase("start", 0.02, 2),
+    Phase("probe", 0.41, 2),
+    Phase("route", 0.006, 2),
+    Phase("drain", 0.73, 2),
+    Phase("stop", 0.11, 2),
+)
+
+LARAVEL_LOG = (
+    "[2026-11-23 19:20:41] production.ERROR: SQLSTATE[HY000] [2002] Connection refused\n"
+    "#0 vendor/laravel/framework/src/Illuminate/Database/Connectors/Connector.php(70): PDO->__construct()\n"
+    "php-fpm: exiting, bye-bye!"
+)
+
+
+_START = time.time()
+
+
+def now() -> float:
+    """One moment for all samples: what is looked at twice is the same."""
+    return _START
+
+
+def a_release(project: str, environment: str, number: int, state: str, title: str) -> Release:
+    at = now() - (20 - number) * 7200
+    return Release(number, number, project, environment, "ab" * 32, COMMIT, title, state, at, "marie")
+
+
+def releases_of(project: str, environment: str) -> list[Release]:
+    titles = (
+        "Summer sale banner",
+        "Cart: keep the coupon",
+        "Search by brand",
+        "New checkout page",
+        "Bad idea",
+    )
+    states = ("current", "good", "good", "failed", "new")
+    return [
+        a_release(project, environment, 12 - index, state, title)
+        for index, (state, title) in enumerate(zip(states, titles, strict=True))
+    ]
+
+
+def a_deployment(
+    number: int,
+    project: str = "boutique",
+    environment: str = "prod",
+    state: DeploymentState = DeploymentState.SUCCEEDED,
+    **changes: Any,
+) -> Deployment:
+    at = now() - number * 600
+    return replace(
+        Deployment(
+            id=number,
+            project=project,
+            environment=environment,
+            kind="deploy",
+            state=state,
+            release=releases_of(project, environment)[0],
+            previous_release=releases_of(project, environment)[1],
+            reason="2 of 2 instances serve v12",
+            done=2,
+            wanted=2,
+            phases=_PHASES,
+            created_at=at,
+            started_at=at + 0.1,
+            finished_at=at + 2.8 if state.is_final else None,
+            deadline_at=at + 600,
+            created_by="marie",
+            run_id=4,
+        ),
+        **changes,
+    )
+
+
+def an_instance(number: int, state: InstanceState, **changes: Any) -> Instance:
+    is_up = state is InstanceState.SERVING
+    return replace(
+        Instance(
+            id=f"boutique-prod-{number}",
+            project="boutique",
+            environment="prod",
+            release_id=12,
+            release_number=12,
+            state=state,
+            attempt=1,
+            address=f"127.20.0.{number}",
+            port=8000,
+            started_at=now() - 3900 * number,
+            ready_at=now() - 3899 * number,
+            reason="",
+            check="200 OK in 3 ms" if is_up else "",
+            is_up=is_up,
+            requests=1840,
+        ),
+        **changes,
+    )
+
+
+def an_environment(project: str, name: str, colour: Colour) -> Environment:
+    serving, broken = InstanceState.SERVING, InstanceState.BROKEN
+    causes = {
+        Colour.GREEN: "2 of 2 instances serve v12",
+        Colour.YELLOW: "1 of 2 instances serves; the other one starts again (3rd time)",
+        Colour.RED: "No instance serves: GET / answered 500 after 12 ms",
+        Colour.GREY: "Nothing was deployed here yet",
+    }
+    instances = {
+        Colour.GREEN: (an_instance(1, serving), an_instance(2, serving)),
+        Colour.YELLOW: (an_instance(1, serving), an_instance(2, InstanceState.STARTING, attempt=3)),
+        Colour.RED: (
+            an_instance(1, broken, attempt=6, reason="exited with code 255 after 0.4 s"),
+            an_instance(2, broken, attempt=6, reason="exited with code 255 after 0.4 s"),
+        ),
+        Colour.GREY: (),
+    }
+    prefix = "" if name == "prod" else f"{name}."
+    is_grey = colour is Colour.GREY
+    deployment = a_deployment(1, project, name)
+    if colour is Colour.YELLOW:
+        deployment = a_deployment(
+            1,
+            project,
+            name,
+            DeploymentState.RUNNING,
+            done=1,
+            finished_at=None,
+            reason="starting instance 2 of 2",
+        )
+    elif colour is Colour.RED:
+        deployment = a_deployment(
+            1,
+            project,
+            name,
+            DeploymentState.FAILED,
+            done=0,
+            reason="GET http://127.20.0.1:8000/ answered 500 for 60 s; there is no earlier release",
+            log_tail=LARAVEL_LOG,
+        )
+    return Environment(
+        project=project,
+        name=name,
+        colour=colour,
+        cause=causes[colour],
+        type="small",
+        wanted=2,
+        serving=sum(instance.is_up for instance in instances[colour]),
+        release=None if is_grey else releases_of(project, name)[0],
+        deployment=None if is_grey else deployment,
+        instances=instances[colour],
+        urls=(f"http://{prefix}{project}.localhost:8080",),
+        variables=(),
+    )
+
+
+def stages(**states: StageState | tuple[StageState, str]) -> tuple[Stage, ...]:
+    kinds = {"source": StageKind.SOURCE, "test": StageKind.TEST, "approval": StageKind.APPROVAL}
+    made, at = [], now() - 900
+    for position, (name, given) in enumerate(states.items()):
+        state, reason = given if isinstance(given, tuple) else (given, "")
+        kind = kinds.get(name, StageKind.DEPLOY)
+        has_begun = state not in (StageState.PENDING, StageState.SKIPPED)
+        took = {"source": 0.04, "test": 42.3}.get(name, 2.8)
+        has_ended = has_begun and state not in (StageState.RUNNING, StageState.WAITING)
+        made.append(
+            Stage(
+                position,
+                name,
+                kind,
+                state,
+                reason,
+                1,
+                at if has_begun else None,
+                at + took if has_ended else None,
+                job_id=1 if kind is StageKind.TEST and has_begun else None,
+                deployment_id=1 if kind is StageKind.DEPLOY and has_begun else None,
+                decided_by="paul" if kind is StageKind.APPROVAL and has_ended else None,
+                comment="Looks good on preprod" if kind is StageKind.APPROVAL and has_ended else "",
+            )
+        )
+        at += took
+    return tuple(made)
+
+
+def a_run(number: int, state: RunState, title: str, way: tuple[Stage, ...], **changes: Any) -> Run:
+    at = now() - (10 - number) * 3600
+    finished_at = at + 61 if state.is_final else None
+    return replace(
+        Run(number, "boutique", "main", COMMIT, title, "Marie", state, "", "marie", at, finished_at, way),
+        **changes,
+    )
+
+
+def sample_runs() -> dict[int, Run]:
+    """Newest last; the number is the key."""
+    ok, to_come = StageState.SUCCEEDED, StageState.PENDING
+    return {
+        run.id: run
+        for run in (
+            a_run(
+                1,
+                RunState.SUPERSEDED,
+                "Summer sale: first try",
+                stages(source=ok, test=ok, dev=ok, preprod=ok, approval=StageState.SUPERSEDED, prod=to_come),
+                reason="run 4 came first",
+            ),
+            a_run(
+                2,
+                RunState.CANCELLED,
+                "Translate the legal notice",
+                stages(source=ok, test=StageState.CANCELLED, dev=to_come),
+                branch="develop",
+                reason="cancelled by paul",
+            ),
+            a_run(
+                3,
+                RunState.FAILED,
+                "Checkout: ask for the phone number",
+                stages(
+                    source=ok, test=(StageState.FAILED, "phpunit exited with code 1: 2 of 128 tests failed")
+                ),
+                branch="feature/phone",
+            ),
+            a_run(
+                4,
+                RunState.SUCCEEDED,
+                "Summer sale banner",
+                stages(source=ok, test=ok, dev=ok, preprod=ok, approval=ok, prod=ok),
+            ),
+            a_run(
+                5,
+                RunState.FAILED,
+                "Move the sessions to the database",
+                stages(
+                    source=ok,
+                    test=ok,
+                    dev=(StageState.FAILED, "No instance of v13 became healthy: GET / answered 500"),
+                ),
+                branch="develop",
+            ),
+            a_run(
+                6,
+                RunState.RUNNING,
+                "Search: suggest while typing",
+                stages(source=ok, test=StageState.RUNNING, dev=to_come),
+                branch="develop",
+                created_at=now() - 8,
+            ),
+            a_run(
+                7,
+                RunState.WAITING,
+                "Cart: free delivery from 60 euros",
+                stages(
+                    source=ok,
+                    test=ok,
+                    dev=ok,
+                    preprod=ok,
+                    approval=(StageState.WAITING, "waits for an approval"),
+                    prod=to_come,
+                ),
+            ),
+        )
+    }
+
+
+def a_report(failed: int = 0) -> TestReport:
+    message = (
+        "Failed asserting that 59.9 matches expected 60.\n\n"
+        "/work/tests/Feature/CheckoutTest.php:41\nwith <script>alert(1)</script> & friends"
+    )
+    failures = tuple(
+        TestCase(f"test_it_asks_for_a_phone_number_{index}", "CheckoutTest", "failed", 0.08, message)
+        for index in range(failed)
+    )
+    slowest = (
+        TestCase("test_it_imports_the_catalogue", "CatalogueTest", "passed", 8.21),
+        TestCase("test_it_sends_the_invoice", "InvoiceTest", "passed", 1.93),
+    )
+    return TestReport(128 - failed - 3, failed, 3, 21.4, failures, slowest)
+
+
+CONSOLE = (
+    "\x1b[1m$ composer install --no-interaction\x1b[0m",
+    "\x1b[32mInstalling dependencies from lock file\x1b[39m",
+    "  - Installing \x1b[32mlaravel/framework\x1b[39m (\x1b[33mv11.4.0\x1b[39m): Extracting archive",
+    "\x1b]0;a title\x07\x1b[2KGenerating optimized autoload files",
+    "\x1b[1m$ vendor/bin/phpunit --log-junit report.xml\x1b[0m",
+    "................................................................. 65 / 128 ( 50%)",
+    "<script>document.title = 'hacked'</script>",
+    "\x1b[37;41mFAILURES!\x1b[0m  \x1b[31mTests: 128, Assertions: 402, Failures: 2\x1b[0m",
+)
+
+
+@dataclass
+class SampleBuilds:
+    """Jobs by the run's number; job 1 is what every sample run points to."""
+
+    lines: list[str] = field(default_factory=lambda: list(CONSOLE))
+    live_lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
+    state: JobState = JobState.SUCCEEDED
+    failed: int = 0
+
+    async def job(self, job_id: int) -> Job:
+        at = now() - 60
+        return Job(
+            job_id,
+            "boutique",
+            COMMIT,
+            1,
+            self.state,
+            1,
+            "",
+            1 if self.failed else 0,
+            at,
+            at,
+            at + 42,
+            187_000_000,
+            a_report(self.failed),
+            "ab" * 32,
+            ("This build ran without a sandbox: bubblewrap does not work here.",),
+        )
+
+    async def console(self, job_id: int, from_line: int = 0, limit: int = 1000) -> list[ConsoleLine]:
+        lines = [ConsoleLine(number, number * 1.7, text) for number, text in enumerate(self.lines)]
+        return lines[from_line : from_line + limit]
+
+    async def follow_console(self, job_id: int, from_line: int = 0) -> AsyncIterator[ConsoleLine]:
+        for line in await self.console(job_id, from_line):
+            yield line
+        while (text := await self.live_lines.get()) is not None:
+            self.lines.append(text)
+            yield ConsoleLine(len(self.lines) - 1, len(self.lines) * 1.7, text)
+
+
+@dataclass
+class SamplePipeline(FakePipeline):
+    """Runs that may be changed while they are followed."""
+
+    stored: dict[int, Run] = field(default_factory=sample_runs)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def runs(self, project: str | None, *, limit: int = 20, before: int | None = None) -> list[Run]:
+        newest_first = sorted(self.stored.values(), key=lambda run: -run.id)
+        seen = [run for run in newest_first if run.project == project and run.id < (before or 10**9)]
+        return seen[:limit]
+
+    async def follow(self, run_id: int) -> AsyncIterator[Run]:
+        while True:
+            run = await self.run(run_id)
+            yield run
+            if run.state.is_final:
+                return
+            async with self.changed:
+                await self.changed.wait_for(lambda seen=run: self.stored[run_id] != seen)  # type: ignore[misc]
+
+    async def put(self, run: Run) -> None:
+        async with self.changed:
+            self.stored[run.id] = run
+            self.changed.notify_all()
+
+    async def cancel(self, run_id: int, *, actor: str) -> None:
+        run = await self.run(run_id)
+        if run.state.is_final:
+            raise Conflict(f"Run {run_id} has ended already: there is nothing to cancel.")
+        await self.put(
+            replace(run, state=RunState.CANCELLED, finished_at=now(), reason=f"cancelled by {actor}")
+        )
+
+    async def approve(self, run_id: int, *, comment: str, actor: str) -> None:
+        await super().approve(run_id, comment=comment, actor=actor)
+        ok = StageState.SUCCEEDED
+        way = stages(source=ok, test=ok, dev=ok, preprod=ok, approval=ok, prod=StageState.RUNNING)
+        way = tuple(
+            replace(stage, decided_by=actor, comment=comment) if stage.name == "approval" else stage
+            for stage in way
+        )
+        await self.put(replace(await self.run(run_id), state=RunState.RUNNING, stages=way))
+
+
+@dataclass
+class SampleEnvironments(FakeEnvironments):
+    """Three environments of the boutique, one of the museum; colours may be changed."""
+
+    colours: dict[tuple[str, str], Colour] = field(
+        default_factory=lambda: {
+            ("boutique", "prod"): Colour.GREEN,
+            ("boutique", "dev"): Colour.RED,
+            ("boutique", "preprod"): Colour.YELLOW,
+            ("museum", "prod"): Colour.GREEN,
+            ("museum", "dev"): Colour.GREY,
+        }
+    )
+    set: dict[str, Variable] = field(default_factory=dict)
+    log_lines: asyncio.Queue[LogLine] = field(default_factory=asyncio.Queue)
+
+    async def list(self, project: str) -> list[Environment]:
+        return [an_environment(*key, colour) for key, colour in self.colours.items() if key[0] == project]
+
+    async def show(self, project: str, name: str) -> Environment:
+        if (project, name) not in self.colours:
+            raise NotFound(f"{project} has no environment {name}.")
+        return an_environment(project, name, self.colours[project, name])
+
+    async def releases(self, project: str, name: str) -> Sequence[Release]:
+        return releases_of(project, name)
+
+    async def deployments(self, project: str, name: str, *, limit: int = 20) -> Sequence[Deployment]:
+        return [
+            a_deployment(1, project, name),
+            a_deployment(2, project, name, DeploymentState.ROLLED_BACK, reason="v11 never answered"),
+            a_deployment(3, project, name, kind="rollback"),
+            a_deployment(4, project, name, kind="restart"),
+        ]
+
+    async def deployment(self, deployment_id: int) -> Deployment:
+        return a_deployment(deployment_id)
+
+    async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
+        self.calls.append(("restart", project, name, actor))
+        return a_deployment(1, project, name, kind="restart")
+
+    async def logs(self, project: str, name: str, *, lines: int = 200) -> Sequence[Any]:
+        return [
+            LogLine(
+                f"prod-{1 + number % 2}",
+                f'127.0.0.1 "GET /brands/{number}" 200 {number * 13} 0.00{number % 9}',
+            )
+            for number in range(40)
+        ]
+
+    async def follow_logs(self, project: str, name: str) -> AsyncIterator[Any]:
+        while True:
+            yield await self.log_lines.get()
+
+    async def variables(self, project: str, name: str) -> tuple[Variable, ...]:
+        kept = (
+            Variable("APP_NAME", "Boutique", False, now() - 90000, "marie"),
+            Variable("STRIPE_SECRET", None, True, now() - 4000, "paul"),
+        )
+        return (*kept, *self.set.values())
+
+    async def set_variable(
+        self, project: str, name: str, variable: str, value: str, *, is_secret: bool, actor: str
+    ) -> None:
+        self.calls.append(("set", variable, value, is_secret))
+        self.set[variable] = Variable(variable, None if is_secret else value, is_secret, now(), actor)
+
+
+@dataclass
+class SampleProjects(FakeProjects):
+    """boutique (rich), museum (few runs), atelier (nothing pushed), secret-plan (nobody's)."""
+
+    names: dict[str, Project] = field(
+        default_factory=lambda: {
+            "boutique": Project("boutique", "laravel", now() - 1e6, "marie"),
+            "museum": Project("museum", "python", now() - 1e6, "marie"),
+            "atelier": Project("atelier", None, now() - 600, "marie"),
+            "secret-plan": Project("secret-plan", "static", now() - 1e6, "paul"),
+        }
+    )
+    pipeline: SamplePipeline = field(default_factory=SamplePipeline)
+    environments: SampleEnvironments = field(default_factory=SampleEnvironments)
+
+    async def show(self, name: str) -> Overview:
+        if name not in self.names:
+            raise NotFound(f"There is no project {name}, or you may not see it.", project=name)
+        return Overview(
+            self.names[name],
+            f"http://127.0.0.1:7070/git/{name}.git",
+            tuple(await self.environments.list(name)),
+            tuple(await self.pipeline.runs(name, limit=10)),
+            {"marie": "admin"},
+        )
+
+
+@dataclass
+class Sample:
+    """The services, and the fakes in them that a test may move."""
+
+    services: Services
+    builds: SampleBuilds
+    pipeline: SamplePipeline
+    environments: SampleEnvironments
+
+
+async def make_sample(directory: Path, *, public_url: str = "http://halage.test") -> Sample:
+    """Real access and journal; admin `root`, project admin marie, developer paul, viewer zoe."""
+    clock, journal = SystemClock(), Journal()
+    database = Database(f"sqlite:///{directory}/halage.db", clock=clock, journal=journal)
+    metadata.create_all(database.engine)
+    access = Access(database, clock, directory / "key", passwords=Passwords(time_cost=1, memory_kib=8))
+    await access.create_user("root", password=PASSWORD, is_admin=True, actor="halage")
+    for name, role in (("marie", Role.ADMIN), ("paul", Role.DEVELOPER), ("zoe", Role.VIEWER)):
+        await access.create_user(name, password=PASSWORD, actor="root")
+        for project in ("boutique", "museum", "atelier"):
+            await access.set_member(project, name, role, "root")
+    await database.run(_happen)
+    builds, pipeline, environments = SampleBuilds(), SamplePipeline(), SampleEnvironments()
+    services = Services(
+        access=access,
+        builds=cast(Any, builds),
+        environments=cast(Any, environments),
+        pipeline=cast(Any, pipeline),
+        projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
+        database=database,
+        journal=journal,
+        clock=clock,
+        source_app=git_app,
+        public_url=public_url,
+    )
+    return Sample(services, builds, pipeline, environments)
+
+
+def _happen(tx: Transaction) -> None:
+    tx.record("source:Push", actor="marie", subject="project/boutique", project="boutique", branch="main")
+    tx.record("pipeline:Start", actor="halage", subject="run/7", project="boutique", commit=COMMIT[:8])
+    tx.record(
+        "environment:Deploy", actor="halage", subject="project/boutique/environment/dev", project="boutique"
+    )
+    tx.record("project:Create", actor="paul", subject="project/secret-plan", project="secret-plan")

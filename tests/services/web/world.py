@@ -1,0 +1,301 @@
+"""A small world behind the web door: real access over a database in memory, the rest by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+from fastapi import FastAPI
+
+from halage.access.model import Role
+from halage.access.service import Access
+from halage.base.clock import SystemClock
+from halage.base.database import Database
+from halage.base.errors import Conflict, NotFound
+from halage.base.journal import Journal
+from halage.base.schema import metadata
+from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
+from halage.environment.model import (
+    Colour,
+    Deployment,
+    DeploymentState,
+    Environment,
+    Instance,
+    InstanceState,
+    LogLine,
+    Phase,
+    Release,
+    Variable,
+)
+from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
+from halage.project.model import Overview, Project
+from halage.web.app import create_app
+from halage.web.services import Services
+
+NOW = 1_700_000_000.25
+BASE = "http://halage.test"
+
+
+def a_release(number: int = 2, state: str = "current") -> Release:
+    return Release(number, number, "shop", "prod", "ab" * 32, "c" * 40, "Sell things", state, NOW, "ada")
+
+
+def a_deployment(number: int = 1, project: str = "shop", kind: str = "deploy") -> Deployment:
+    return Deployment(
+        id=number,
+        project=project,
+        environment="prod",
+        kind=kind,
+        state=DeploymentState.SUCCEEDED,
+        release=a_release(),
+        previous_release=a_release(1, "good"),
+        reason="",
+        done=2,
+        wanted=2,
+        phases=(Phase("start", 0.2), Phase("drain", 0.1, 2)),
+        created_at=NOW,
+        started_at=NOW,
+        finished_at=NOW + 1,
+        deadline_at=NOW + 600,
+        created_by="ada",
+        run_id=1,
+    )
+
+
+def an_environment(project: str = "shop", name: str = "prod") -> Environment:
+    instance = Instance(
+        "i-1", project, name, 2, 2, InstanceState.SERVING, 1, "127.1.0.1", 8000, NOW, NOW, "", "200", True, 7
+    )
+    return Environment(
+        project=project,
+        name=name,
+        colour=Colour.GREEN,
+        cause="2 of 2 instances serve",
+        type="micro",
+        wanted=1,
+        serving=1,
+        release=a_release(),
+        deployment=a_deployment(),
+        instances=(instance,),
+        urls=(f"http://{project}.localhost:8080",),
+        variables=(Variable("KEY", None, True, NOW, "ada"),),
+    )
+
+
+def a_run(number: int = 1, state: RunState = RunState.SUCCEEDED, project: str = "shop") -> Run:
+    stages = (
+        Stage(0, "source", StageKind.SOURCE, StageState.SUCCEEDED, "", 1, NOW, NOW),
+        Stage(1, "test", StageKind.TEST, StageState.SUCCEEDED, "", 1, NOW, NOW + 1, job_id=1),
+        Stage(2, "approval", StageKind.APPROVAL, StageState.WAITING, "for an approval", 1, NOW, None),
+    )
+    return Run(
+        number, project, "main", "c" * 40, "Sell things", "Ada", state, "", "ada", NOW, NOW + 1, stages
+    )
+
+
+def a_job(number: int = 1, project: str = "shop") -> Job:
+    failure = TestCase("test_sum", "tests", "failed", 0.1, "1 != 2")
+    report = TestReport(3, 1, 0, 0.4, (failure,), (failure,))
+    return Job(number, project, "c" * 40, 1, JobState.FAILED, 1, "", 1, NOW, NOW, NOW + 1, 1024, report, None)
+
+
+@dataclass
+class FakeBuilds:
+    jobs: dict[int, Job] = field(default_factory=lambda: {1: a_job(), 2: a_job(2, "hidden")})
+    lines: list[str] = field(default_factory=lambda: ["one", "two", "three"])
+
+    async def job(self, job_id: int) -> Job:
+        if job_id not in self.jobs:
+            raise NotFound(f"There is no job {job_id}.")
+        return self.jobs[job_id]
+
+    async def console(self, job_id: int, from_line: int = 0, limit: int = 1000) -> list[ConsoleLine]:
+        lines = [ConsoleLine(number, number / 10, text) for number, text in enumerate(self.lines)]
+        return lines[from_line : from_line + limit]
+
+    async def follow_console(self, job_id: int, from_line: int = 0) -> AsyncIterator[ConsoleLine]:
+        for line in await self.console(job_id, from_line):
+            await asyncio.sleep(0)
+            yield line
+
+
+@dataclass
+class FakePipeline:
+    stored: dict[int, Run] = field(default_factory=lambda: {1: a_run(), 2: a_run(2, project="hidden")})
+    waiting: Run | None = None
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def runs(self, project: str | None, *, limit: int = 20, before: int | None = None) -> list[Run]:
+        return [run for run in self.stored.values() if project in (None, run.project)][:limit]
+
+    async def run(self, run_id: int) -> Run:
+        if run_id not in self.stored:
+            raise NotFound(f"There is no run {run_id}.")
+        return self.stored[run_id]
+
+    async def follow(self, run_id: int) -> AsyncIterator[Run]:
+        run = await self.run(run_id)
+        yield replace(run, state=RunState.RUNNING, finished_at=None)
+        await asyncio.sleep(0.01)
+        yield run
+
+    async def cancel(self, run_id: int, *, actor: str) -> None:
+        self.calls.append(("cancel", run_id, actor))
+        raise Conflict(f"Run {run_id} has ended already.")
+
+    async def retry(self, run_id: int, *, stage: str | None, actor: str) -> None:
+        self.calls.append(("retry", run_id, stage, actor))
+
+    async def approve(self, run_id: int, *, comment: str, actor: str) -> None:
+        self.calls.append(("approve", run_id, comment, actor))
+
+    async def reject(self, run_id: int, *, comment: str, actor: str) -> None:
+        self.calls.append(("reject", run_id, comment, actor))
+
+    async def waiting_approval(self, project: str) -> Run | None:
+        return self.waiting
+
+
+@dataclass
+class FakeEnvironments:
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def list(self, project: str) -> list[Environment]:
+        return [an_environment(project)]
+
+    async def show(self, project: str, name: str) -> Environment:
+        if name != "prod":
+            raise NotFound(f"{project} has no environment {name}; it has prod.")
+        return an_environment(project)
+
+    async def releases(self, project: str, name: str) -> Sequence[Release]:
+        await self.show(project, name)
+        return [a_release()]
+
+    async def rollback(self, project: str, name: str, *, number: int | None, actor: str) -> Deployment:
+        await self.show(project, name)
+        self.calls.append(("rollback", project, name, number, actor))
+        return a_deployment(kind="rollback")
+
+    async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
+        await self.show(project, name)
+        return a_deployment(kind="restart")
+
+    async def deployments(self, project: str, name: str, *, limit: int = 20) -> Sequence[Deployment]:
+        await self.show(project, name)
+        return [a_deployment()]
+
+    async def deployment(self, deployment_id: int) -> Deployment:
+        if deployment_id > 2:
+            raise NotFound(f"There is no deployment {deployment_id}.")
+        return a_deployment(deployment_id, "shop" if deployment_id == 1 else "hidden")
+
+    async def abort(self, deployment_id: int, *, actor: str) -> None:
+        raise Conflict("It has ended already.")
+
+    async def logs(self, project: str, name: str, *, lines: int = 200) -> Sequence[LogLine]:
+        await self.show(project, name)
+        return [LogLine("i-1", "GET / 200")]
+
+    async def follow_logs(self, project: str, name: str) -> AsyncIterator[LogLine]:
+        yield LogLine("i-1", "GET / 200")
+        await asyncio.Event().wait()
+
+    async def variables(self, project: str, name: str) -> tuple[Variable, ...]:
+        return (await self.show(project, name)).variables
+
+    async def set_variable(
+        self, project: str, name: str, variable: str, value: str, *, is_secret: bool, actor: str
+    ) -> None:
+        await self.show(project, name)
+        self.calls.append(("set", variable, value, is_secret))
+
+    async def unset_variable(self, project: str, name: str, variable: str, *, actor: str) -> None:
+        await self.show(project, name)
+
+
+@dataclass
+class FakeProjects:
+    names: dict[str, Project] = field(
+        default_factory=lambda: {name: Project(name, "php", NOW, "ada") for name in ("shop", "hidden")}
+    )
+
+    async def create(self, name: str, *, actor: str) -> Project:
+        if name in self.names:
+            raise Conflict(f"There is a project {name} already.", project=name)
+        self.names[name] = Project(name, None, NOW, actor)
+        return self.names[name]
+
+    async def list(self, visible: frozenset[str] | None) -> list[Project]:
+        return [each for each in self.names.values() if visible is None or each.name in visible]
+
+    async def show(self, name: str) -> Overview:
+        if name not in self.names:
+            raise NotFound(f"There is no project {name}, or you may not see it.", project=name)
+        environments = (an_environment(name),)
+        return Overview(
+            self.names[name], f"{BASE}/git/{name}.git", environments, (a_run(),), {"ada": "admin"}
+        )
+
+    async def delete(self, name: str, *, actor: str) -> None:
+        await self.show(name)
+        del self.names[name]
+
+
+@dataclass
+class World:
+    """The application, its services, and a token for each person."""
+
+    app: FastAPI
+    services: Services
+    tokens: dict[str, str]
+    builds: FakeBuilds
+    pipeline: FakePipeline
+    environments: FakeEnvironments
+    projects: FakeProjects
+
+    def client(self, user: str | None = None) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
+        transport = httpx.ASGITransport(self.app)
+        return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
+
+
+async def git_app(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"git"})
+
+
+async def make_world(directory: Path) -> World:
+    """A server with admin, a developer (dev) and a viewer of the project `shop`; `hidden` is hidden."""
+    clock, journal = SystemClock(), Journal()
+    database = Database(f"sqlite:///{directory}/halage.db", clock=clock, journal=journal)
+    metadata.create_all(database.engine)
+    access = Access(database, clock, directory / "key")
+    first = await access.first_start()
+    assert first is not None
+    tokens = {"admin": first.admin_token}
+    for name, role in (("dev", Role.DEVELOPER), ("viewer", Role.VIEWER), ("owner", Role.ADMIN)):
+        await access.create_user(name, actor="admin")
+        await access.set_member("shop", name, role, "admin")
+        _, tokens[name] = await access.create_token(name, "test", actor="admin")
+    builds, pipeline, environments, projects = (
+        FakeBuilds(),
+        FakePipeline(),
+        FakeEnvironments(),
+        FakeProjects(),
+    )
+    services = Services(
+        access=access,
+        builds=cast(Any, builds),
+        environments=cast(Any, environments),
+        pipeline=cast(Any, pipeline),
+        projects=cast(Any, projects),
+        database=database,
+        journal=journal,
+        clock=clock,
+        source_app=git_app,
+        public_url=BASE,
+    )
+    return World(create_app(services), services, tokens, builds, pipeline, environments, projects)
