@@ -6,7 +6,8 @@ import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 SandboxChoice = Literal["auto", "bubblewrap", "plain"]
 _THREADS = 4
+_STRAY_LOOKS, _STRAY_LOOK_EVERY_S = 50, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +211,7 @@ class ProcessDriver:
             self._clock.now,
         )
         units = list(filter(None, map(self._load, sorted(self._directory.iterdir()))))
-        for stray in cgroups.strays(unit.id for unit in units):
-            stray.remove()
+        _remove_strays(cgroups, units)
         return units
 
     def _load(self, path: Path) -> Unit | None:
@@ -246,6 +247,16 @@ class ProcessDriver:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _remove_strays(cgroups: Cgroups, units: Iterable[Unit]) -> None:
+    """Delete the groups of starts that were cut off; a process that is just ending holds its own a moment."""
+    strays = cgroups.strays(unit.id for unit in units)
+    for _ in range(_STRAY_LOOKS):
+        strays = [stray for stray in strays if not stray.remove()]
+        if not strays:
+            return
+        time.sleep(_STRAY_LOOK_EVERY_S)
 
 
 def _find_sandbox(settings: ProcessSettings) -> tuple[Bubblewrap | None, Ability]:
