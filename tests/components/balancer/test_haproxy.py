@@ -234,6 +234,21 @@ async def test_reload_under_load_loses_nothing(
     assert sum(s.requests for s in figures) == load.done
 
 
+async def test_no_visit_is_counted_twice_by_who_looks_during_a_reload(
+    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
+) -> None:
+    await open_shop(driver, sites[0])
+    for turn in range(5):
+        await visit(free_port)
+        other = Route("other.prod", ("other.localhost",), HealthCheck(timeout_s=1.0 + turn))
+        reload = asyncio.ensure_future(driver.apply([SHOP, other]))  # noqa: TID251
+        while not reload.done():
+            (status,) = await driver.status("shop.prod")
+            assert status.requests == turn + 1
+            await asyncio.sleep(0)
+        assert reload.result().reloaded
+
+
 async def test_unhealthy_target_stays_out_through_a_reload(
     driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
 ) -> None:

@@ -155,14 +155,15 @@ class HAProxyDriver:
 
     async def status(self, route: str | None = None) -> list[TargetStatus]:
         """Every target (of one route) with its state and figures. Raises BalancerDown."""
-        try:
-            return await self._proxy.status(self._layout, route)
-        except BalancerDown:
-            if not self._is_wanted:
-                raise
+        # In turn: what a worker says while it is being replaced would be counted twice.
         async with self._turn:
+            try:
+                return await self._proxy.status(self._layout, route)
+            except BalancerDown:
+                if not self._is_wanted:
+                    raise
             await self._bring_about()
-        return await self._proxy.status(self._layout, route)
+            return await self._proxy.status(self._layout, route)
 
     async def stop(self) -> None:
         """End HAProxy; `apply` starts it again, with the targets that it had."""
