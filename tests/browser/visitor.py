@@ -11,6 +11,7 @@ from selenium.common.exceptions import (
     NoSuchElementException,
     StaleElementReferenceException,
     TimeoutException,
+    WebDriverException,
 )
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -107,7 +108,7 @@ class Visitor:
         """Wait until something is so."""
         passing = (StaleElementReferenceException, NoSuchElementException)  # live parts are replaced
         try:
-            WebDriverWait(self.driver, seconds, 0.05, passing).until(lambda _: condition())
+            WebDriverWait(self.driver, seconds, 0.05, passing).until(lambda _: _unless_replaced(condition))
         except TimeoutException:
             # The picture says more than the stack: what the person saw instead.
             pytest.fail(f"waited {seconds} s in vain at {self.path}, which shows:\n{self.text('main')}")
@@ -166,3 +167,13 @@ class Visitor:
 
     def _tell(self, command: str, **parameters: object) -> None:
         self.driver.execute_cdp_cmd(command, parameters)
+
+
+def _unless_replaced(condition: Callable[[], object]) -> object:
+    """The condition; None when its page was replaced under the look, which has two names."""
+    try:
+        return condition()
+    except WebDriverException as error:
+        if "unhandled inspector error" in (error.msg or ""):
+            return None
+        raise
