@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def log(tmp_path: Path) -> Log:
 
 def _append(path: Path, data: bytes) -> None:
     # Opened by a process of its own in life; here the lock of the file is opened for a moment.
-    Log(path, LogLimits()).unlock()
+    Log(path, LogLimits()).release()
     with path.open("ab") as file:
         file.write(data)
 
@@ -89,7 +90,7 @@ def test_what_is_no_longer_kept_is_skipped(log: Log, tmp_path: Path) -> None:
     assert log.read(first.offset + 4000, 4096).data == data[first.offset + 4000 : first.offset + 4096]
     assert log.read(-10, 100) == Output(data[-10:], 39_990, 40_000)
     assert len(list(tmp_path.glob("*.zst"))) == 2
-    log.unlock()
+    log.release()
 
 
 class RotatedWhileRead(Log):
@@ -112,7 +113,28 @@ def test_a_read_that_meets_a_rotation_sees_no_hole(tmp_path: Path) -> None:
     _append(path, data)
     assert log.read(0, 100).data == data[:100]
     assert log.is_disturbed
-    log.unlock()
+    log.release()
+
+
+class ReleasedWhileRotated(Log):
+    """A log that is released by another thread while it is being rotated."""
+
+    def _drop_old(self) -> None:
+        self.releasing = threading.Thread(target=self.release)
+        self.releasing.start()
+        self.releasing.join(0.05)
+        super()._drop_old()
+
+
+def test_a_log_that_is_released_while_it_is_rotated_can_be_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "output"
+    log = ReleasedWhileRotated(path, LogLimits(8192, 4096, kept_segments=99))
+    os.close(log.create(None))
+    _append(path, b"x" * 20_000)
+    log.rotate()
+    log.releasing.join()
+    log.rotate()
+    path.unlink()
 
 
 def test_a_death_between_segment_and_hole_loses_nothing(log: Log, tmp_path: Path) -> None:
@@ -126,4 +148,4 @@ def test_a_death_between_segment_and_hole_loses_nothing(log: Log, tmp_path: Path
     while (piece := reopened.read(at, 1000)).data:
         found, at = found + piece.data, piece.next_offset
     assert found == data[kept:]
-    reopened.unlock()
+    reopened.release()

@@ -220,7 +220,7 @@ class ProcessDriver:
         if record is None or record.leader is None:
             # Cut off before its script was sent, so nothing of it has run or will, or in `remove`.
             if path.is_dir() and is_unit_id(path.name):
-                Log(files.output, self._settings.log_limits).unlock()
+                Log(files.output, self._settings.log_limits).release()
                 files.remove()
             return None
         return Unit(path.name, files, record, self._settings.log_limits)

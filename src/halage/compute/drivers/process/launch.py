@@ -74,7 +74,7 @@ class Launcher:
     def _spawn(self, spec: UnitSpec, files: UnitDirectory, undo: ExitStack) -> Spawned:
         log = Log(files.output, self.log_limits)
         output = log.create(spec.account)
-        undo.callback(log.unlock)
+        undo.callback(log.release)
         exit_file = files.open_exit()
         try:
             leader = spawn(spec.id, spec.account, output=output, exit_file=exit_file)

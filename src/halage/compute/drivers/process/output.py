@@ -59,6 +59,7 @@ class Log:
         self._path = path
         self._limits = limits
         self._rotating = threading.Lock()
+        self._is_released = False
         self._segments = _find_segments(path)
         self._hot_start = self._segments[-1].end if self._segments else 0
 
@@ -75,10 +76,12 @@ class Log:
         _lock(handle)
         return handle
 
-    def unlock(self) -> None:
-        """Let the file be deleted."""
-        with contextlib.suppress(FileNotFoundError), _opened(self._path, os.O_RDONLY) as handle:
-            _unlock(handle)
+    def release(self) -> None:
+        """Let the file be deleted: a rotation under way is finished first, and none begins any more."""
+        with self._rotating:
+            self._is_released = True
+            with contextlib.suppress(FileNotFoundError), _opened(self._path, os.O_RDONLY) as handle:
+                _unlock(handle)
 
     @property
     def end(self) -> int:
@@ -117,16 +120,21 @@ class Log:
 
         Raises OSError, and then nothing is lost.
         """
+        with self._rotating:
+            if not self._is_released:
+                with _unlocked(self._path) as handle:
+                    self._move_oldest_to_segments()
+                    # From the start: a predecessor may have died between its segment and its hole.
+                    punch_hole(handle, 0, self._hot_start)
+                    self._drop_old()
+
+    def _move_oldest_to_segments(self) -> None:
         size = self._limits.segment_bytes
-        with self._rotating, _unlocked(self._path) as handle:
-            while self.end - self._hot_start > max(size, self._limits.hot_bytes // 2):
-                segment = self._write_segment(self._read_hot(self._hot_start, size))
-                # Readers go to the segment from here on, so the hole may appear.
-                self._segments = [*self._segments, segment]
-                self._hot_start = segment.end
-            # From the start: a predecessor may have died between its segment and its hole.
-            punch_hole(handle, 0, self._hot_start)
-            self._drop_old()
+        while self.end - self._hot_start > max(size, self._limits.hot_bytes // 2):
+            segment = self._write_segment(self._read_hot(self._hot_start, size))
+            # Readers go to the segment from here on, so the hole may appear.
+            self._segments = [*self._segments, segment]
+            self._hot_start = segment.end
 
     def _write_segment(self, data: bytes) -> _Segment:
         first, end = self._hot_start, self._hot_start + len(data)

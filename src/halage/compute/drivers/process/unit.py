@@ -76,5 +76,5 @@ class Unit:
         """Delete all that is left of it on the disk. Raises OSError."""
         if self.group is not None:
             self.group.remove()
-        self.log.unlock()
+        self.log.release()
         self.files.remove()
