@@ -61,6 +61,10 @@ def _parse_address(value: Any) -> Any:
     return Address(match[1] or match[2], int(match[3]))
 
 
+def _parse_address_or_nothing(value: Any) -> Any:
+    return None if value in ("", None) else _parse_address(value)
+
+
 def _parse_names(value: Any) -> Any:
     return tuple(re.findall(r"[^\s,]+", value)) if isinstance(value, str) else value
 
@@ -163,19 +167,19 @@ class MetricSettings(_Table):
     series_per_environment: int = Field(
         default=500, ge=0, le=100000, description="a whole number from 0 to 100000"
     )
-    statsd: Listen | None = Field(
-        default=None, description="HOST:PORT, such as 127.0.0.1:8125; without it StatsD is off"
+    statsd: Annotated[Address | None, BeforeValidator(_parse_address_or_nothing)] = Field(
+        default=None, description='HOST:PORT, such as 127.0.0.1:8125, or "" for none'
     )
-    remote_write: str | None = Field(
-        default=None,
-        description="a web address, such as https://prometheus.example.org/api/v1/write",
+    remote_write: str = Field(
+        default="",
+        description='a web address, such as https://prometheus.example.org/api/v1/write, or "" for none',
         repr=False,  # it may hold a password
     )
 
     @validates("remote_write")
     @classmethod
-    def _web_address(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^\s]+", value):
+    def _web_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s]+", value):
             raise ValueError("no web address")
         return value
 
