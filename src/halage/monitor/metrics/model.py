@@ -107,10 +107,10 @@ class Buckets:
 
     start: int
     period_s: int
-    count: array[float]
-    total: array[float]
-    minimum: array[float]
-    maximum: array[float]
+    count: "array[float]"
+    total: "array[float]"
+    minimum: "array[float]"
+    maximum: "array[float]"
     sketches: list[Sketch | None] | None = None
 
 
@@ -122,6 +122,16 @@ class Read:
     period_s: int
     """The period of the answer: longer than the one asked for where only coarser data is kept."""
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the store takes in at most."""
+
+    series: int = 20000
+    """Series that had a sample within the last day. Ten times as many may be kept in all."""
+    reserve_bytes: int = 64 * 1024 * 1024
+    """Space that is left free on the disk for others: with less than that, nothing is taken in."""
 
 
 class MetricReader(Protocol):
