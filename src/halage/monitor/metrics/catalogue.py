@@ -11,12 +11,13 @@ from halage.monitor.metrics.model import Kind, Sample, Selector, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
 
 ACTIVE_S = DAY_S
+"""A series that had no sample for so long counts against no limit."""
 KEPT_PER_ACTIVE = 10
 """How many series may be kept for each that may be active: instances come and go, their past stays."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _MOST_DIMENSIONS = 30
 _LONGEST_VALUE = 250
-_LARGEST = 1e300
+LARGEST = 1e300
 """Larger numbers could not be added up."""
 
 
@@ -52,10 +53,6 @@ class Catalogue:
             and len(self._by_id) + pending < KEPT_PER_ACTIVE * self._most_active
         )
 
-    def is_resting(self, known: Known, now: float) -> bool:
-        """Whether the series counts against no limit, because it had no sample for a day."""
-        return known.last_at < now - ACTIVE_S
-
     def add(self, known: Known) -> None:
         """Take a series in."""
         key = known.key
@@ -86,7 +83,7 @@ class Catalogue:
 
     def count_active(self, now: float) -> int:
         """Count the active series afresh."""
-        self._active = sum(not self.is_resting(known, now) for known in self._by_id.values())
+        self._active = sum(known.last_at >= now - ACTIVE_S for known in self._by_id.values())
         return self._active
 
     def find(self, selector: Selector) -> list[Known]:
@@ -134,5 +131,5 @@ def check_value(sample: Sample) -> None:
     if isinstance(value, Sketch) != (sample.kind == Kind.DISTRIBUTION):
         raise BadMetric(f"{sample.key} is a {sample.kind}, and its value is of another kind.")
     numbers = (value.total, value.minimum, value.maximum) if isinstance(value, Sketch) else (value,)
-    if not all(math.isfinite(number) and abs(number) <= _LARGEST for number in numbers):
+    if not all(math.isfinite(number) and abs(number) <= LARGEST for number in numbers):
         raise BadMetric(f"{sample.key} is {numbers[0]}: a value must be a finite number.")

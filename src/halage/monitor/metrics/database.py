@@ -68,12 +68,16 @@ class MetricDatabase:
         """Open the file or make it. One that SQLite cannot read is renamed, and a new one begun."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / FILE
+        self._suspect = directory / f"{FILE}.suspect"
+        if self._suspect.exists():
+            set_aside(self.path, self._suspect.read_text())
+            self._suspect.unlink()
         try:
             self._writer = _open(self.path)
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise MetricsFull(f"The metrics cannot be opened: {error} ({self.path}).") from error
-            _set_aside(self.path, error)
+            set_aside(self.path, error)
             self._writer = _open(self.path)
         self._reader = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
         self._reader.executescript("PRAGMA query_only=ON; PRAGMA cache_size=-1024")
@@ -95,10 +99,21 @@ class MetricDatabase:
                         self._writer.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise MetricsFull(
-                    f"Nothing can be written to the metrics: {error} ({self.path}). "
-                    "It goes on by itself once that is over."
-                ) from error
+                raise self._refusal(error) from error
+
+    def _refusal(self, error: sqlite3.Error) -> MetricsFull:
+        if not (isinstance(error, sqlite3.DatabaseError) and is_damage(error)):
+            return MetricsFull(
+                f"Nothing can be written to the metrics: {error} ({self.path}). "
+                "It goes on by itself once that is over."
+            )
+        # The file stays open, and readable as far as it goes; the next start begins a new one.
+        with contextlib.suppress(OSError):
+            self._suspect.write_text(str(error))
+        return MetricsFull(
+            f"The metrics are damaged: {error} ({self.path}). Restart the server: it will keep the damaged "
+            "file under another name and begin a new one."
+        )
 
     def fetch(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query of what is committed; raises sqlite3.Error where the file is damaged."""
@@ -149,16 +164,15 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def is_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether the file itself is broken, rather than the disk full, locked, or not ours."""
-    return (
-        error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        if hasattr(error, "sqlite_errorcode")
-        else False
-    )
+    # Errors of the module itself have no code.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _set_aside(path: Path, error: sqlite3.DatabaseError) -> None:
+def set_aside(path: Path, error: object) -> None:
+    """Rename a damaged file, and say so in the log."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1

@@ -8,13 +8,13 @@ from pathlib import Path
 import structlog
 
 from halage.base.clock import Clock
+from halage.monitor.metrics.admission import Admission
 from halage.monitor.metrics.aggregate import add_points, empty_buckets
 from halage.monitor.metrics.blocks import Known
-from halage.monitor.metrics.catalogue import Catalogue, check_key, check_value
 from halage.monitor.metrics.chunks import CorruptChunk, decode_hour, decode_rung
-from halage.monitor.metrics.database import MetricDatabase
-from halage.monitor.metrics.errors import BadMetric, MetricsFull, TooManySeries, TooOld
-from halage.monitor.metrics.head import Head
+from halage.monitor.metrics.compaction import Compactor
+from halage.monitor.metrics.errors import BadMetric, MetricsFull, TooOld
+from halage.monitor.metrics.head import open_head
 from halage.monitor.metrics.ladder import (
     HOUR_S,
     LATENESS_S,
@@ -24,9 +24,7 @@ from halage.monitor.metrics.ladder import (
     starts_of_chunks,
 )
 from halage.monitor.metrics.model import Buckets, Kind, Limits, Read, Sample, Selector, Series
-from halage.monitor.metrics.sketch import Sketch
 
-_NAMED_AT_MOST = 3
 log = structlog.get_logger()
 
 
@@ -41,9 +39,9 @@ class MetricStore:
         """
         self._clock = clock
         self._limits = limits or Limits()
-        self._database = MetricDatabase(directory)
-        self._head = Head(self._database, Catalogue(self._limits.series))
-        self._head.load(clock.now())
+        self._head = open_head(directory, self._limits.series, clock.now())
+        self._database = self._head.database
+        self._compactor = Compactor(self._database, self._head, clock)
         self._pausing = threading.Lock()
         self._reason: str | None = None
 
@@ -84,12 +82,12 @@ class MetricStore:
             raise TooOld(late_s=now - tick)
         if tick > now + LATENESS_S:
             raise BadMetric(f"These samples are {tick - now:.0f} seconds in the future.")
-        refused = _Refused()
         with self._database.writing:
-            taken = self._sort_out(tick, resolution_s, samples, now, refused)
-            if taken:
-                self._take(tick, resolution_s, taken)
-        refused.tell()
+            admission = Admission(self._head.catalogue, tick, resolution_s, now)
+            admission.sort_out(samples)
+            if admission.taken:
+                self._take(tick, resolution_s, admission)
+        admission.tell()
 
     def read(
         self,
@@ -131,57 +129,34 @@ class MetricStore:
                     if known is not None:
                         self._head.catalogue.remove(known)
 
+    def compact(self, now: float, most: int | None = None) -> bool:
+        """Make chunks of the hours that are over, and delete what is too old; call it each minute or so.
+
+        `most` bounds the work of one call, in hours of series (2 ms each); True means that some is
+        left. Nothing is lost when it is killed. Raises MetricsFull.
+        """
+        try:
+            return self._compactor.compact(now, most)
+        except MetricsFull as error:
+            self._pause(error.message)
+            raise
+
     def close(self) -> None:
         """Close the files. What was taken in is kept."""
         self._database.close()
 
-    def _sort_out(
-        self, tick: int, resolution_s: int, samples: Sequence[Sample], now: float, refused: "_Refused"
-    ) -> list[tuple[Known, float | Sketch]]:
-        """The samples that can be kept, each with its series; new series have no id yet."""
-        catalogue = self._head.catalogue
-        taken: list[tuple[Known, float | Sketch]] = []
-        pending: dict[object, Known] = {}
-        woken: set[int] = set()
-        for sample in samples:
-            key = sample.key
-            known = catalogue.get(key) or pending.get(key)
-            try:
-                if known is None or (known.id and known.id not in woken and catalogue.is_resting(known, now)):
-                    if not catalogue.has_room(len(pending) + len(woken)):
-                        refused.too_many(sample)
-                        continue
-                    if known is not None:
-                        woken.add(known.id)
-                if known is None:
-                    check_key(key)
-                    check_value(sample)
-                    known = pending[key] = Known(0, key, sample.kind, resolution_s, tick, tick)
-                elif known.kind != sample.kind:
-                    raise BadMetric(f"{key} is a {known.kind}, and cannot be a {sample.kind} as well.")
-                else:
-                    check_value(sample)
-            except BadMetric as error:
-                refused.bad(error)
-                continue
-            taken.append((known, sample.value))
-        return taken
-
-    def _take(self, tick: int, resolution_s: int, taken: list[tuple[Known, float | Sketch]]) -> None:
-        now = self._clock.now()
-        catalogue = self._head.catalogue
-        woken = len({known.key for known, _ in taken if not known.id or catalogue.is_resting(known, now)})
+    def _take(self, tick: int, resolution_s: int, admission: Admission) -> None:
         try:
             if (free := self._database.free_bytes()) < self._limits.reserve_bytes:
                 raise MetricsFull(
                     f"The disk that holds the metrics has {free >> 20} MiB left: nothing is collected "
                     f"until {self._limits.reserve_bytes >> 20} MiB are free."
                 )
-            self._head.append(tick, resolution_s, taken)
+            self._head.append(tick, resolution_s, admission.taken, list(admission.new.values()))
         except MetricsFull as error:
             self._pause(error.message)
             raise
-        catalogue.note_active(woken)
+        self._head.catalogue.note_active(admission.newly_active)
         self._resume()
 
     def _pause(self, reason: str) -> None:
@@ -250,38 +225,6 @@ class MetricStore:
                 add_points(buckets, decode_rung(rung, start, data), covered)
             except CorruptChunk as error:
                 problems.append(_damage(known, rung.resolution_s, start, error))
-
-
-class _Refused:
-    """Samples of one write that were not kept, and why."""
-
-    def __init__(self) -> None:
-        self._bad: list[BadMetric] = []
-        self._too_many = 0
-        self._names: list[str] = []
-
-    def bad(self, error: BadMetric) -> None:
-        """The sample itself is of no use."""
-        self._bad.append(error)
-
-    def too_many(self, sample: Sample) -> None:
-        """There is no room for its series."""
-        self._too_many += 1
-        if len(self._names) < _NAMED_AT_MOST:
-            self._names.append(str(sample.key)[:200])
-
-    def tell(self) -> None:
-        """Raise what is to be said, if anything; all other samples are kept."""
-        if self._bad:
-            more = f" ({len(self._bad)} samples were not kept.)" if len(self._bad) > 1 else ""
-            raise BadMetric(self._bad[0].message + more, refused=len(self._bad) + self._too_many)
-        if self._too_many:
-            names = ", ".join(self._names) + (", …" if self._too_many > len(self._names) else "")
-            raise TooManySeries(
-                f"The limit on the number of series is reached: {self._too_many} samples of new series "
-                f"were not kept ({names}).",
-                refused=self._too_many,
-            )
 
 
 def _damage(known: Known, resolution_s: int, start: int, error: Exception) -> str:
