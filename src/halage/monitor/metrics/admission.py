@@ -76,9 +76,9 @@ class Admission:
             if len(self._names) < _NAMED_AT_MOST:
                 self._names.append(str(sample.key)[:200])
             return
-        check_value(sample)
         if isinstance(sample.value, Sketch) and not sample.value.count:
             return
+        check_value(sample)
         if known is None:
             check_key(sample.key)
             known = Known(0, sample.key, sample.kind, self._resolution_s, self._at, self._at)

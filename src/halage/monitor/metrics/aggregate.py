@@ -82,10 +82,7 @@ def _add_like(buckets: Buckets, points: Points, begin: int, end: int) -> None:
     buckets.minimum[first:last] = points.minimum[begin:end]
     buckets.maximum[first:last] = points.maximum[begin:end]
     if buckets.sketches is not None:
-        count = points.count
-        buckets.sketches[first:last] = [
-            points.sketch(slot) if count[slot] else None for slot in range(begin, end)
-        ]
+        buckets.sketches[first:last] = points.sketches(begin, end)
 
 
 def _add_within(buckets: Buckets, points: Points, begin: int, end: int) -> None:
@@ -133,5 +130,4 @@ def _sketch_numbers(sketches: list[Sketch | None], index: int, numbers: "array[f
     if lowest == max(numbers):
         sketch.add(lowest, len(numbers))
         return
-    for number in numbers:
-        sketch.add(number)
+    sketch.add_all(numbers)

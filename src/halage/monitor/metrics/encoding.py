@@ -12,7 +12,7 @@ import operator
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
@@ -189,14 +189,16 @@ def _get_scaled(data: bytes, offset: int, length: int, is_delta: bool) -> "tuple
     step, offset = get_varint(data, offset)
     base = unzigzag(code)
     units, offset = _get_units(data, offset, max(0, length - 1) if is_delta else length)
-    if is_delta:
-        moves = map(_ZIGZAG.__getitem__, units) if isinstance(units, bytes) else map(unzigzag, units)
-        wholes = list(accumulate((step * move for move in moves), initial=base))
-    else:
-        wholes = [base + step * unit for unit in units]
-    if factor == 1:
-        return array("d", wholes), offset
-    return array("d", [whole / factor for whole in wholes]), offset
+    places: Iterable[int] = accumulate(_moves(units), initial=0) if is_delta else units
+    if factor > 1:
+        return array("d", [(base + step * place) / factor for place in places]), offset
+    return array("d", [base + step * place for place in places]), offset
+
+
+def _moves(codes: Sequence[int]) -> Iterable[int]:
+    if isinstance(codes, bytes):
+        return map(_ZIGZAG.__getitem__, codes)
+    return [(code >> 1) ^ -(code & 1) for code in codes]
 
 
 def _put_units(out: bytearray, units: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 from halage.monitor.metrics.encoding import (
@@ -66,16 +66,78 @@ class Bins(NamedTuple):
         return cls(sketch.zeros, Run.of(sketch.bins), negative)
 
 
+class _PackedRuns:
+    """Runs one behind the other, as they lie in a chunk: run i has sizes[i] bins."""
+
+    __slots__ = ("_begins", "_counts", "_firsts", "_gap_begins", "_gaps", "_sizes")
+
+    def __init__(
+        self, sizes: Sequence[int], firsts: Sequence[int], gaps: Sequence[int], counts: Sequence[int]
+    ) -> None:
+        if len(firsts) != len(sizes) or len(counts) != sum(sizes):
+            raise ValueError("the bins of a chunk have different lengths")
+        self._sizes, self._firsts, self._gaps, self._counts = sizes, firsts, gaps, counts
+        self._begins = list(accumulate(sizes, initial=0))
+        self._gap_begins = list(accumulate((max(0, size - 1) for size in sizes), initial=0))
+
+    def bins(self, place: int) -> dict[int, int]:
+        """The bins of one run."""
+        size = self._sizes[place]
+        if not size:
+            return {}
+        begin, gap = self._begins[place], self._gap_begins[place]
+        order = accumulate(self._gaps[gap : gap + size - 1], initial=unzigzag(self._firsts[place]))
+        return dict(zip(order, self._counts[begin : begin + size], strict=True))
+
+    def run(self, place: int) -> Run:
+        """One run."""
+        size = self._sizes[place]
+        if not size:
+            return NO_RUN
+        begin, gap = self._begins[place], self._gap_begins[place]
+        return Run(
+            unzigzag(self._firsts[place]),
+            self._gaps[gap : gap + size - 1],
+            self._counts[begin : begin + size],
+        )
+
+
+class _PackedBins(NamedTuple):
+    """The bins of a chunk, as they lie in it."""
+
+    order: list[int]
+    """For each slot which of the bins are its own, -1 where it needs none."""
+    zeros: Sequence[int]
+    positive: _PackedRuns
+    negative: _PackedRuns
+
+    def open(self, size: int) -> list[Bins | None]:
+        """The bins of each slot."""
+        assert len(self.order) == size
+        return [
+            None if place < 0 else Bins(self.zeros[place], self.positive.run(place), self.negative.run(place))
+            for place in self.order
+        ]
+
+
 class Points:
     """Slot i covers [start + i * resolution_s, + resolution_s); one with a count of 0 has no data."""
 
-    __slots__ = ("bins", "count", "maximum", "minimum", "resolution_s", "start", "total")
+    __slots__ = ("_bins", "_packed", "count", "maximum", "minimum", "resolution_s", "start", "total")
 
     def __init__(self, start: int, resolution_s: int, size: int, *, has_sketches: bool) -> None:
         self.start = start
         self.resolution_s = resolution_s
         self.count, self.total, self.minimum, self.maximum = empty_columns(size)
-        self.bins: list[Bins | None] | None = [None] * size if has_sketches else None
+        self._bins: list[Bins | None] | None = [None] * size if has_sketches else None
+        self._packed: _PackedBins | None = None
+
+    @property
+    def bins(self) -> "list[Bins | None] | None":
+        """The bins of each slot; None for points without sketches."""
+        if self._packed is not None:
+            self._bins, self._packed = self._packed.open(len(self.count)), None
+        return self._bins
 
     def add(self, slot: int, sketch: Sketch) -> None:
         """Merge a sketch into a slot."""
@@ -87,6 +149,10 @@ class Points:
         if self.bins is not None:
             self.bins[slot] = Bins.of(sketch)
 
+    def hold(self, packed: "_PackedBins") -> None:
+        """Have these bins, which are opened when something is to be changed."""
+        self._packed = packed
+
     def put(self, slot: int, count: float, total: float, minimum: float, maximum: float) -> None:
         """Set the numbers of a slot."""
         self.count[slot], self.total[slot] = count, total
@@ -97,6 +163,28 @@ class Points:
         sketch = Sketch()
         self.merge_into(sketch, slot)
         return sketch
+
+    def sketches(self, begin: int, end: int) -> list[Sketch | None]:
+        """New sketches of the slots [begin, end), None where there is no data."""
+        packed, found = self._packed, list[Sketch | None]()
+        if packed is None:
+            return [self.sketch(slot) if self.count[slot] else None for slot in range(begin, end)]
+        columns = zip(self.count, self.total, self.minimum, self.maximum, packed.order, strict=True)
+        for count, total, minimum, maximum, place in islice(columns, begin, end):
+            if not count:
+                found.append(None)
+                continue
+            sketch = Sketch()
+            sketch.count, sketch.total = int(count), total
+            sketch.minimum, sketch.maximum = minimum, maximum
+            if place < 0:
+                _merge_same(sketch, minimum, sketch.count)
+            else:
+                sketch.zeros = packed.zeros[place]
+                sketch.bins = packed.positive.bins(place)
+                sketch.negative = packed.negative.bins(place)
+            found.append(sketch)
+        return found
 
     def merge_into(self, sketch: Sketch, slot: int) -> None:
         """Add a slot that has data to a sketch."""
@@ -183,15 +271,15 @@ def get_points(data: bytes, offset: int, start: int, resolution_s: int) -> tuple
     points.count = _spread(array("d", [count[slot] for slot in slots]), slots, len(count), 0.0)
     has_sketches, offset = data[offset], offset + 1
     if has_sketches:
-        points.bins = [None] * len(count)
         with_bins, offset = get_wholes(data, offset)
         zeros, offset = get_wholes(data, offset)
         positive, offset = _get_runs(data, offset)
         negative, offset = _get_runs(data, offset)
-        found = map(Bins, zeros, positive, negative)
+        places, order = iter(range(len(zeros))), [-1] * len(count)
         for slot, has_bins in zip(slots, with_bins, strict=True):
             if has_bins:
-                points.bins[slot] = next(found)
+                order[slot] = next(places)
+        points.hold(_PackedBins(order, zeros, positive, negative))
     return points, offset
 
 
@@ -246,21 +334,12 @@ def _put_runs(out: bytearray, runs: list[Run]) -> None:
     put_wholes(out, [count for run in runs for count in run.counts])
 
 
-def _get_runs(data: bytes, offset: int) -> tuple[list[Run], int]:
+def _get_runs(data: bytes, offset: int) -> tuple[_PackedRuns, int]:
     sizes, offset = get_wholes(data, offset)
     firsts, offset = get_wholes(data, offset)
     gaps, offset = get_wholes(data, offset)
     counts, offset = get_wholes(data, offset)
-    runs = []
-    gap = count = 0
-    for size, first in zip(sizes, firsts, strict=True):
-        if not size:
-            runs.append(NO_RUN)
-            continue
-        runs.append(Run(unzigzag(first), gaps[gap : gap + size - 1], counts[count : count + size]))
-        gap += size - 1
-        count += size
-    return runs, offset
+    return _PackedRuns(sizes, firsts, gaps, counts), offset
 
 
 def _spread(present: "array[float]", slots: list[int], size: int, nothing: float) -> "array[float]":

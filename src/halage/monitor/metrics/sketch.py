@@ -49,8 +49,7 @@ class Sketch:
     def of(cls, values: Iterable[float]) -> Self:
         """The sketch of these values."""
         sketch = cls()
-        for value in values:
-            sketch.add(value)
+        sketch.add_all(values)
         return sketch
 
     def add(self, value: float, count: int = 1) -> None:
@@ -70,6 +69,22 @@ class Sketch:
         if value > self.maximum:
             self.maximum = value
 
+    def add_all(self, values: Iterable[float]) -> None:
+        """Count finite values."""
+        bins, log, ceil = self.bins, math.log, math.ceil
+        for value in values:
+            if value > SMALLEST:
+                index = ceil(log(value) / _LOG_GAMMA)
+                bins[index] = bins.get(index, 0) + 1
+                self.count += 1
+                self.total += value
+                if value < self.minimum:
+                    self.minimum = value
+                if value > self.maximum:
+                    self.maximum = value
+            else:
+                self.add(value)
+
     def merge(self, other: "Sketch") -> None:
         """Take what another one counted."""
         _add(self.bins, other.bins)
@@ -88,6 +103,16 @@ class Sketch:
         return min(max(self._at(rank), self.minimum), self.maximum)
 
     def _at(self, rank: int) -> float:
+        # Most are asked for a high percentile of positive values: a few steps from the top.
+        above = self.count - rank
+        if above < rank and self.bins:
+            for index in sorted(self.bins, reverse=True):
+                above -= self.bins[index]
+                if above < 0:
+                    return middle_of(index)
+        return self._from_below(rank)
+
+    def _from_below(self, rank: int) -> float:
         seen = 0
         for index in sorted(self.negative, reverse=True):
             seen += self.negative[index]

@@ -36,7 +36,7 @@ def check(store: MetricStore, naive: Naive, start: float, end: float, period_s: 
     return assert_same(naive, {one.id: one.key for one in found}, read, quantiles=sketches)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_order_of_writes_compactions_and_restarts_reads_the_same(
     open_store: OpenStore, clock: HandClock, seed: int
 ) -> None:
@@ -45,7 +45,7 @@ def test_any_order_of_writes_compactions_and_restarts_reads_the_same(
     store = open_store()
     clock.move(rng.randrange(20) * HOUR_S)
     begin = clock.now()
-    for step in range(500):
+    for step in range(300):
         clock.move(rng.choice([1, 10, 10, 60, 60, 600]))
         now = clock.now()
         write(store, naive, rng, now - rng.choice([10, 10, 10, 70, 1800, 3580]), 10)
