@@ -127,12 +127,16 @@ class MetricDatabase:
 
     def give_back(self, most_pages: int) -> None:
         """Give pages that nothing uses back to the disk, if there are more than a few."""
-        with self.change() as connection:
-            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-            pages = connection.execute("PRAGMA page_count").fetchone()[0]
-            spare = max(_WORTH_GIVING_BACK, pages // 20)
-            if free > spare:
-                connection.execute(f"PRAGMA incremental_vacuum({min(most_pages, free - spare)})").fetchall()
+        with self.writing:
+            try:
+                free = self._writer.execute("PRAGMA freelist_count").fetchone()[0]
+                pages = self._writer.execute("PRAGMA page_count").fetchone()[0]
+                spare = max(_WORTH_GIVING_BACK, pages // 20)
+                if free > spare:
+                    # The pragma frees a page with each step, and `execute` takes but one: it has no rows.
+                    self._writer.executescript(f"PRAGMA incremental_vacuum({min(most_pages, free - spare)})")
+            except sqlite3.Error as error:
+                raise self._refusal(error) from error
 
     def close(self) -> None:
         """Close both connections."""
