@@ -23,6 +23,13 @@ PROJECT_ACTIONS = {
     "environment:Rollback": Role.DEVELOPER,
     "environment:Restart": Role.DEVELOPER,
     "environment:SetVariable": Role.DEVELOPER,
+    "environment:Scale": Role.DEVELOPER,
+    "monitor:Show": Role.VIEWER,
+    "monitor:ReadLogs": Role.VIEWER,
+    "monitor:PutMetric": Role.DEVELOPER,
+    "monitor:SetAlarm": Role.DEVELOPER,
+    "monitor:SetDashboard": Role.DEVELOPER,
+    "monitor:SetLogFilter": Role.DEVELOPER,
     "project:Delete": Role.ADMIN,
     "project:SetMember": Role.ADMIN,
 }
@@ -31,10 +38,10 @@ PROJECT_ACTIONS = {
 OWN_ACTIONS = frozenset({"access:ManageOwn"})
 """On `user/NAME`: NAME alone (and administrators of the server)."""
 
-SIGNED_IN_ACTIONS = frozenset({"project:List"})
+SIGNED_IN_ACTIONS = frozenset({"project:List", "monitor:ShowMachine"})
 """On `server`: everyone who is signed in; what is listed is what they may see."""
 
-SERVER_ACTIONS = frozenset({"project:Create", "access:ManageUsers", "server:Show"})
+SERVER_ACTIONS = frozenset({"project:Create", "access:ManageUsers", "server:Show", "monitor:SetOutlet"})
 """Administrators of the server alone, on whatever resource."""
 
 ACTIONS = frozenset(PROJECT_ACTIONS) | OWN_ACTIONS | SIGNED_IN_ACTIONS | SERVER_ACTIONS

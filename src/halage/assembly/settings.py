@@ -61,6 +61,10 @@ def _parse_address(value: Any) -> Any:
     return Address(match[1] or match[2], int(match[3]))
 
 
+def _parse_address_or_nothing(value: Any) -> Any:
+    return None if value in ("", None) else _parse_address(value)
+
+
 def _parse_names(value: Any) -> Any:
     return tuple(re.findall(r"[^\s,]+", value)) if isinstance(value, str) else value
 
@@ -156,6 +160,49 @@ class SessionSettings(_Table):
         return value
 
 
+class MetricSettings(_Table):
+    """[metrics]"""
+
+    series: int = Field(default=20000, ge=100, le=1000000, description="a whole number from 100 to 1000000")
+    series_per_environment: int = Field(
+        default=500, ge=0, le=100000, description="a whole number from 0 to 100000"
+    )
+    statsd: Annotated[Address | None, BeforeValidator(_parse_address_or_nothing)] = Field(
+        default=None, description='HOST:PORT, such as 127.0.0.1:8125, or "" for none'
+    )
+    remote_write: str = Field(
+        default="",
+        description='a web address, such as https://prometheus.example.org/api/v1/write, or "" for none',
+        repr=False,  # it may hold a password
+    )
+
+    @validates("remote_write")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s]+", value):
+            raise ValueError("no web address")
+        return value
+
+
+class KeptLogSettings(_Table):
+    """[logs]"""
+
+    keep_days: float = Field(default=30.0, gt=0, le=3650, description="a number of days from 0 to 3650")
+    keep_mib: int = Field(
+        default=4096, ge=16, le=2**24, description="a whole number of MiB, 16 or more (compressed)"
+    )
+
+
+class MessageSettings(_Table):
+    """[messages]"""
+
+    to: Annotated[tuple[str, ...], BeforeValidator(_parse_names)] = Field(
+        default=(),
+        description='a list of addresses as Apprise knows them, such as ["mailto://user:pw@example.org"]',
+        repr=False,  # they may hold passwords
+    )
+
+
 class Settings(_Table):
     """Everything that an operator can set, validated; `load_settings` makes it."""
 
@@ -188,6 +235,9 @@ class Settings(_Table):
         default=DeploymentSettings(), description="a table: [deployments]"
     )
     sessions: SessionSettings = Field(default=SessionSettings(), description="a table: [sessions]")
+    metrics: MetricSettings = Field(default=MetricSettings(), description="a table: [metrics]")
+    logs: KeptLogSettings = Field(default=KeptLogSettings(), description="a table: [logs]")
+    messages: MessageSettings = Field(default=MessageSettings(), description="a table: [messages]")
 
     @validates("data")
     @classmethod

@@ -20,7 +20,7 @@ PREFIX = "HALAGE_"
 NOT_SETTINGS = frozenset({"HALAGE_CONFIG", "HALAGE_URL", "HALAGE_TOKEN", "HALAGE_PROFILE", "HALAGE_OUTPUT"})
 """Variables of the command line, and the one that names the file."""
 
-_SECRET_KEYS = frozenset({("database",)})
+_SECRET_KEYS = frozenset({("database",), ("metrics", "remote_write"), ("messages", "to")})
 
 
 @dataclass(frozen=True, slots=True)

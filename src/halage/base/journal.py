@@ -24,6 +24,9 @@ journal_table = Table(
     Column("subject", String(200), nullable=False),
     Column("project", String(63), index=True),
     Column("details", Document, nullable=False),
+    Column("before", Document),
+    Column("after", Document),
+    Column("origin", String(200)),
     sqlite_autoincrement=True,
 )
 

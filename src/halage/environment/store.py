@@ -32,6 +32,7 @@ environments_table = Table(
     Column("name", String(63), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("plan", Document, nullable=False),
+    Column("instances", Integer),
     Column("current_release_id", Integer),
     Column("newest_run_id", Integer),
     Column("created_at", Instant, nullable=False),

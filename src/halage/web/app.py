@@ -11,7 +11,19 @@ from starlette.types import Scope
 
 import halage
 from halage.base.errors import HalageError
-from halage.web.api import access, environments, events, jobs, projects, runs, server
+from halage.web.api import (
+    access,
+    alarms,
+    dashboards,
+    environments,
+    events,
+    jobs,
+    logs,
+    metrics,
+    projects,
+    runs,
+    server,
+)
 from halage.web.api.answers import problem_schema
 from halage.web.api.schemas import JobLine
 from halage.web.authentication import Authentication
@@ -33,6 +45,10 @@ _ROUTERS = (
     environments.router,
     environments.deployments_router,
     events.router,
+    metrics.router,
+    alarms.router,
+    logs.router,
+    dashboards.router,
 )
 
 _DESCRIPTION = """

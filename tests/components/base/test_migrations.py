@@ -11,6 +11,9 @@ import halage.access.store
 import halage.build.store
 import halage.compute.store
 import halage.environment.store
+import halage.monitor.alarms.store
+import halage.monitor.dashboards.store
+import halage.monitor.logs.tables
 import halage.pipeline.store
 import halage.project.store
 import halage.source.store  # noqa: F401 - each registers its tables

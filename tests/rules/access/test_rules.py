@@ -39,13 +39,22 @@ TABLE = [
     ("environment:Rollback", PROD, "yes yes yes no no"),
     ("environment:Restart", PROD, "yes yes yes no no"),
     ("environment:SetVariable", PROD, "yes yes yes no no"),
+    ("environment:Scale", PROD, "yes yes yes no no"),
+    ("monitor:Show", SHOP, "yes yes yes yes no"),
+    ("monitor:ReadLogs", SHOP, "yes yes yes yes no"),
+    ("monitor:PutMetric", PROD, "yes yes yes no no"),
+    ("monitor:SetAlarm", SHOP, "yes yes yes no no"),
+    ("monitor:SetDashboard", SHOP, "yes yes yes no no"),
+    ("monitor:SetLogFilter", SHOP, "yes yes yes no no"),
     ("project:Delete", SHOP, "yes yes no no no"),
     ("project:SetMember", SHOP, "yes yes no no no"),
     ("access:ManageOwn", VIC, "yes no no yes no"),
     ("project:List", "server", "yes yes yes yes yes"),
+    ("monitor:ShowMachine", "server", "yes yes yes yes yes"),
     ("project:Create", "server", "yes no no no no"),
     ("access:ManageUsers", "server", "yes no no no no"),
     ("server:Show", "server", "yes no no no no"),
+    ("monitor:SetOutlet", "server", "yes no no no no"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""What happens: metrics, alarms, logs, dashboards. Embedded, in files of its own."""

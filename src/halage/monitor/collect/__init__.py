@@ -1,0 +1,1 @@
+"""What Halage observes by itself: instances, visits, the machine, Halage."""

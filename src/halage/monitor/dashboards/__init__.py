@@ -1,0 +1,1 @@
+"""Dashboards: graphs that people laid out."""

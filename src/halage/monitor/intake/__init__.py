@@ -1,0 +1,1 @@
+"""What sites say of themselves: by the API, by StatsD, by a Prometheus endpoint."""

@@ -1,0 +1,72 @@
+"""What there is to watch: told by the domains above, through one method."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from halage.compute.model import InstanceType
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedInstance:
+    """An instance that exists now."""
+
+    project: str
+    environment: str
+    id: str
+    """Also its target's id in the balancer."""
+    unit_id: str
+    """The present attempt, as compute knows it."""
+    type: InstanceType
+    address: str
+    port: int
+    is_serving: bool
+    restarts: int
+    """How often it was started again after it died."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedEnvironment:
+    """An environment that exists now."""
+
+    project: str
+    name: str
+    wanted: int
+    """Instances that shall serve; 0 before the first release."""
+    instances: tuple[WatchedInstance, ...]
+    ended_units: tuple[tuple[str, str], ...]
+    """(instance id, unit id) of ended copies whose output is still kept."""
+    is_detailed: bool
+    """Sampled every second instead of every 10."""
+    metrics_path: str | None
+    """Where its instances answer in Prometheus' text format."""
+    domains: tuple[str, ...]
+    """Its own host names, whose certificates are looked at."""
+    is_deploying: bool
+    secrets: tuple[str, ...] = ()
+    """Values that are masked in what its instances print."""
+
+    def __repr__(self) -> str:
+        return f"WatchedEnvironment({self.project}.{self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """How much Halage itself has to do."""
+
+    open_runs: int
+    queued_jobs: int
+    running_jobs: int
+    open_deployments: int
+
+
+class Inventory(Protocol):
+    """Tells what there is. Called every second or so: cheap, and a copy that nobody changes."""
+
+    async def environments(self) -> Sequence[WatchedEnvironment]:
+        """Every environment of every project."""
+        ...
+
+    async def workload(self) -> Workload:
+        """What waits and what is under way."""
+        ...

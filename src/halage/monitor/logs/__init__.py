@@ -1,0 +1,1 @@
+"""Logs: lines in groups and streams, compressed, searched, followed, sent on."""

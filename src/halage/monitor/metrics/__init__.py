@@ -1,0 +1,1 @@
+"""Metrics: series of samples, kept on a ladder of resolutions, asked by expressions."""
