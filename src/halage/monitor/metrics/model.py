@@ -15,6 +15,9 @@ TICK_S = 10
 DETAILED_TICK_S = 1
 """The resolution of environments with detailed monitoring."""
 
+SILENT_S = 86400
+"""A series that nothing was heard of for that long is asked no more, until it is heard of again (seconds)."""
+
 OWN_PREFIXES = ("instance_", "environment_", "machine_", "halage_")
 """Names that Halage gives itself; a site's own metrics may not begin so."""
 
@@ -107,10 +110,10 @@ class Buckets:
 
     start: int
     period_s: int
-    count: array[float]
-    total: array[float]
-    minimum: array[float]
-    maximum: array[float]
+    count: "array[float]"
+    total: "array[float]"
+    minimum: "array[float]"
+    maximum: "array[float]"
     sketches: list[Sketch | None] | None = None
 
 
@@ -126,6 +129,14 @@ class Read:
 
 class MetricReader(Protocol):
     """Reads what is kept. Synchronous, safe from any thread."""
+
+    @property
+    def version(self) -> int:
+        """Another number once `find` may answer with other series than before.
+
+        That is: when a series is new or forgotten, and when one is heard of again after SILENT_S.
+        """
+        ...
 
     def find(self, selector: Selector) -> Sequence[Series]:
         """Series that match, by name and dimensions."""
