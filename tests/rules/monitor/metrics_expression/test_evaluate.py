@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
+from halage.monitor.metrics.aggregates import aggregate, merge
 from halage.monitor.metrics.errors import TooLarge
 from halage.monitor.metrics.evaluate import Evaluation, Evaluator, Sizes, Visible, evaluate
 from halage.monitor.metrics.expression import parse
 from halage.monitor.metrics.lines import labels
-from halage.monitor.metrics.model import SILENT_S, Kind
+from halage.monitor.metrics.model import SILENT_S, Kind, Selector
+from halage.monitor.metrics.syntax import Aggregate
 from tests.metrics import MemoryMetrics
 
 X = None
@@ -97,11 +99,16 @@ def test_percentiles_are_of_the_values_and_never_averaged(store: MemoryMetrics) 
 def test_merging_does_not_change_what_the_reader_gave(store: MemoryMetrics) -> None:
     for instance in ("i-1", "i-2", "i-3"):
         store.put("ms", [[1.0, 2.0], [3.0]], instance=instance)
-    expression = parse("p100(ms by ())")
-    evaluator = Evaluator(store)
-    first = evaluator.evaluate(expression, 0, 20, 10, None)
-    assert evaluator.evaluate(expression, 0, 20, 10, None) == first
-    assert values(run(store, "samples(ms)", end=20)) == [[2, 1]] * 3
+    read = store.read(store.find(Selector("ms")), 0, 20, 10, with_sketches=True)
+    for _ in range(2):  # as from a store that answers with what it keeps
+        for statistic in Aggregate:
+            merged = merge(list(read.buckets.values()), statistic)
+            assert merged is not None
+            expected = {Aggregate.SAMPLES: [6, 3], Aggregate.SUM: [9, 9], Aggregate.AVERAGE: [1.5, 3]}
+            if statistic in expected:
+                assert aggregate(statistic, 0, merged) == expected[statistic]
+        assert [sketch and sketch.count for sketch in read.buckets[1].sketches or ()] == [2, 1]
+        assert list(read.buckets[1].count) == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +189,21 @@ def test_fewer_dimensions_pair_with_each_that_agrees(store: MemoryMetrics) -> No
     store.put("machine", [1], mount="/")
     assert values(run(store, "sum(cpu) + sum(machine)", end=10)) == [[9]] * 4
     assert values(run(store, "sum(machine) + sum(cpu)", end=10)) == [[9]] * 4
+
+
+def test_of_several_that_could_pair_the_one_with_most_dimensions_does(store: MemoryMetrics) -> None:
+    store.put("x", [1], environment="prod", instance="i-1")
+    store.put("y", [10], environment="prod")
+    store.put("y", [20], environment="prod", instance="i-1")
+    assert values(run(store, "sum(x) + sum(y)", end=10)) == [[21]]
+
+
+def test_a_single_line_pairs_with_none_that_contradicts_it(store: MemoryMetrics) -> None:
+    store.put("x", [1], instance="i-1", mount="/")
+    for instance, value in (("i-1", 10), ("i-2", 20)):
+        store.put("y", [value], instance=instance, interface="eth0")
+    assert values(run(store, "sum(x) + sum(y)", end=10)) == [[11]]
+    assert values(run(store, "sum(y) + sum(x)", end=10)) == [[11]]
 
 
 def test_what_pairs_with_nothing_is_told(store: MemoryMetrics) -> None:
