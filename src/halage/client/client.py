@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
-from halage.client.connection import Connection, StreamEvent
+from halage.client.connection import StreamEvent
+from halage.client.metrics import MetricCalls
 
 Document = dict[str, Any]
 
@@ -19,7 +20,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(Connection):
+class Client(MetricCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from halage.monitor.metrics.blocks import Known
-from halage.monitor.metrics.catalogue import ACTIVE_S, LARGEST, Catalogue, check_key, check_value
+from halage.monitor.metrics.registry import ACTIVE_S, LARGEST, Registry, check_key, check_value
 from halage.monitor.metrics.errors import BadMetric, TooManySeries
 from halage.monitor.metrics.model import Sample, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
@@ -14,8 +14,8 @@ _NAMED_AT_MOST = 3
 class Admission:
     """The samples of one write, sorted. A refusal costs a look into a table and keeps nothing."""
 
-    def __init__(self, catalogue: Catalogue, at: int, resolution_s: int, now: float) -> None:
-        self._catalogue = catalogue
+    def __init__(self, registry: Registry, at: int, resolution_s: int, now: float) -> None:
+        self._registry = registry
         self._at = at
         self._resolution_s = resolution_s
         self._resting_before = now - ACTIVE_S
@@ -34,7 +34,7 @@ class Admission:
 
     def sort_out(self, samples: Iterable[Sample]) -> None:
         """Take what can be kept."""
-        get, resting_before, take = self._catalogue.get, self._resting_before, self.taken.append
+        get, resting_before, take = self._registry.get, self._resting_before, self.taken.append
         for sample in samples:
             known, value = get(sample.key), sample.value
             if (
@@ -71,7 +71,7 @@ class Admission:
             and known.id not in self._woken
             and known.last_at < self._resting_before
         )
-        if (known is None or is_waking) and not self._catalogue.has_room(self.newly_active):
+        if (known is None or is_waking) and not self._registry.has_room(self.newly_active):
             self._too_many += 1
             if len(self._names) < _NAMED_AT_MOST:
                 self._names.append(str(sample.key)[:200])

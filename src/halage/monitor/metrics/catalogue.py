@@ -1,135 +1,183 @@
-"""All series by key, by id, and by name and dimension; what a name may look like; how many there may be."""
+"""Halage's own metrics: the one table that documentation, search, exposition and console use."""
 
-import math
-import re
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-from halage.monitor.metrics.blocks import Known
-from halage.monitor.metrics.errors import BadMetric
-from halage.monitor.metrics.ladder import DAY_S
-from halage.monitor.metrics.model import Kind, Sample, Selector, SeriesKey
-from halage.monitor.metrics.sketch import Sketch
+from halage.monitor.metrics.model import Kind
 
-ACTIVE_S = DAY_S
-"""A series that had no sample for so long counts against no limit."""
-KEPT_PER_ACTIVE = 10
-"""How many series may be kept for each that may be active: instances come and go, their past stays."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_MOST_DIMENSIONS = 30
-_LONGEST_VALUE = 250
-LARGEST = 1e300
-"""Larger numbers could not be added up."""
+_INSTANCE = ("project", "environment", "instance")
+_ENVIRONMENT = ("project", "environment")
+
+GAUGE, COUNT, DISTRIBUTION = Kind.GAUGE, Kind.COUNT, Kind.DISTRIBUTION
 
 
-class Catalogue:
-    """The series that are known. Not safe from several threads: the store locks it."""
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What one metric is."""
 
-    def __init__(self, most_active: int) -> None:
-        self._most_active = most_active
-        self._by_key: dict[SeriesKey, Known] = {}
-        self._by_id: dict[int, Known] = {}
-        self._by_name: dict[str, dict[int, Known]] = {}
-        self._by_dimension: dict[tuple[str, str, str], set[int]] = {}
-        self._active = 0
-
-    def __len__(self) -> int:
-        return len(self._by_id)
-
-    def __iter__(self) -> Iterator[Known]:
-        return iter(list(self._by_id.values()))
-
-    def get(self, key: SeriesKey) -> Known | None:
-        """The series with that key."""
-        return self._by_key.get(key)
-
-    def of(self, number: int) -> Known | None:
-        """The series with that id."""
-        return self._by_id.get(number)
-
-    def has_room(self, pending: int = 0) -> bool:
-        """Whether one more series may be active, `pending` ones not counted yet."""
-        return (
-            self._active + pending < self._most_active
-            and len(self._by_id) + pending < KEPT_PER_ACTIVE * self._most_active
-        )
-
-    def add(self, known: Known) -> None:
-        """Take a series in."""
-        key = known.key
-        self._by_key[key] = self._by_id[known.id] = known
-        self._by_name.setdefault(key.name, {})[known.id] = known
-        for name, value in key.dimensions:
-            self._by_dimension.setdefault((key.name, name, value), set()).add(known.id)
-
-    def remove(self, known: Known) -> None:
-        """Forget a series."""
-        key = known.key
-        if self._by_key.pop(key, None) is None:
-            return
-        del self._by_id[known.id]
-        named = self._by_name[key.name]
-        del named[known.id]
-        if not named:
-            del self._by_name[key.name]
-        for name, value in key.dimensions:
-            ids = self._by_dimension[key.name, name, value]
-            ids.discard(known.id)
-            if not ids:
-                del self._by_dimension[key.name, name, value]
-
-    def note_active(self, count: int = 1) -> None:
-        """So many more series are active."""
-        self._active += count
-
-    def count_active(self, now: float) -> int:
-        """Count the active series afresh."""
-        self._active = sum(known.last_at >= now - ACTIVE_S for known in self._by_id.values())
-        return self._active
-
-    def find(self, selector: Selector) -> list[Known]:
-        """The series that match, by id."""
-        if "*" in selector.name or "?" in selector.name:
-            found = [known for known in self._by_id.values() if selector.matches(known.key)]
-        else:
-            found = [known for known in self._candidates(selector) if selector.matches(known.key)]
-        return sorted(found, key=lambda known: known.id)
-
-    def _candidates(self, selector: Selector) -> Iterable[Known]:
-        """Series of that name: those with the rarest of the dimensions that are given exactly."""
-        named = self._by_name.get(selector.name, {})
-        ids: set[int] | None = None
-        for name, value in selector.dimensions.items():
-            if "*" in value or "?" in value:
-                continue
-            those = self._by_dimension.get((selector.name, name, value), set())
-            if ids is None or len(those) < len(ids):
-                ids = those
-        return named.values() if ids is None else [named[number] for number in ids]
+    name: str
+    kind: Kind
+    unit: str
+    """What a value counts: "percent", "bytes", "ms", "requests"; "" for a bare number."""
+    dimensions: tuple[str, ...]
+    meaning: str
+    """One sentence, with its full stop."""
 
 
-def check_key(key: SeriesKey) -> None:
-    """Raise BadMetric unless the name and the dimensions of a new series can be used."""
-    for name in (key.name, *(name for name, _ in key.dimensions)):
-        if not _NAME.fullmatch(name):
-            raise BadMetric(
-                f"{name[:200]!r} is no name of a metric or dimension: letters, digits and underscores, "
-                "128 at most, not beginning with a digit."
-            )
-    names = [name for name, _ in key.dimensions]
-    if len(names) > _MOST_DIMENSIONS or names != sorted(set(names)):
-        raise BadMetric(
-            f"{key.name} needs each dimension once, in the order of their names, {_MOST_DIMENSIONS} at most."
-        )
-    for name, value in key.dimensions:
-        if not 0 < len(value) <= _LONGEST_VALUE or "\0" in value:
-            raise BadMetric(f"{key.name}: {name} needs a value of 1 to {_LONGEST_VALUE} characters.")
+_PROCESSES = (
+    ("cpu_percent", GAUGE, "percent", "Processor time, of what its type gives it."),
+    (
+        "cpu_throttled_percent",
+        GAUGE,
+        "percent",
+        "Share of the time in which it wanted to run and its type's limit held it back.",
+    ),
+    ("memory_bytes", GAUGE, "bytes", "Memory in use, without what the system could take back."),
+    ("memory_percent", GAUGE, "percent", "Memory in use, of what its type gives it."),
+    ("disk_read_operations", COUNT, "operations", "Reads from disk."),
+    ("disk_write_operations", COUNT, "operations", "Writes to disk."),
+    ("disk_read_bytes", COUNT, "bytes", "Bytes read from disk."),
+    ("disk_write_bytes", COUNT, "bytes", "Bytes written to disk."),
+    ("network_in_bytes", COUNT, "bytes", "Bytes that it received."),
+    ("network_out_bytes", COUNT, "bytes", "Bytes that it sent."),
+    ("network_in_packets", COUNT, "packets", "Packets that it received, where they can be told apart."),
+    ("network_out_packets", COUNT, "packets", "Packets that it sent, where they can be told apart."),
+    ("processes", GAUGE, "processes", "Processes and threads that run in it."),
+    ("open_files", GAUGE, "files", "Files and sockets that it holds open."),
+    ("restarts", COUNT, "restarts", "Times that it was started again after it died."),
+    (
+        "status_check_failed",
+        GAUGE,
+        "",
+        "1 when its process is gone or its last health check failed, else 0.",
+    ),
+    ("requests", COUNT, "requests", "Requests that the balancer sent to it."),
+    ("responses_2xx", COUNT, "responses", "Its answers with a status from 200 to 299."),
+    ("responses_3xx", COUNT, "responses", "Its answers with a status from 300 to 399."),
+    ("responses_4xx", COUNT, "responses", "Its answers with a status from 400 to 499."),
+    ("responses_5xx", COUNT, "responses", "Its answers with a status from 500 to 599."),
+    ("connections", COUNT, "connections", "Connections that the balancer opened to it."),
+    ("retries", COUNT, "retries", "Requests that were tried again after it failed to answer."),
+    ("failed_checks", COUNT, "checks", "Health checks of the balancer that failed."),
+    ("response_time_ms", DISTRIBUTION, "ms", "Time from the whole request to the end of its answer."),
+    ("in_flight", GAUGE, "requests", "Requests that it works on."),
+    ("queue", GAUGE, "requests", "Requests that wait for it in the balancer."),
+)
+
+_SITES = (
+    ("requests", COUNT, "requests", "Requests of visitors, with those that no instance answered."),
+    ("requests_per_second", GAUGE, "requests/s", "Requests of visitors per second."),
+    ("responses_2xx", COUNT, "responses", "Answers with a status from 200 to 299."),
+    ("responses_3xx", COUNT, "responses", "Answers with a status from 300 to 399."),
+    ("responses_4xx", COUNT, "responses", "Answers with a status from 400 to 499."),
+    (
+        "responses_5xx",
+        COUNT,
+        "responses",
+        "Answers with a status from 500 to 599, with those of the balancer itself.",
+    ),
+    (
+        "response_time_ms",
+        DISTRIBUTION,
+        "ms",
+        "Time from the whole request to the end of the answer, over all instances.",
+    ),
+    ("in_flight", GAUGE, "requests", "Requests under way."),
+    ("queue", GAUGE, "requests", "Requests that wait in the balancer for an instance."),
+    ("connections", COUNT, "connections", "Connections that visitors opened."),
+    ("bytes_in", COUNT, "bytes", "Bytes that visitors sent."),
+    ("bytes_out", COUNT, "bytes", "Bytes that visitors were sent."),
+    ("retries", COUNT, "retries", "Requests that were tried again at another instance."),
+    ("failed_checks", COUNT, "checks", "Health checks of instances that failed."),
+    ("instances_wanted", GAUGE, "instances", "Instances that shall serve."),
+    ("instances_serving", GAUGE, "instances", "Instances that serve."),
+)
+
+_MACHINE: tuple[tuple[str, Kind, str, tuple[str, ...], str], ...] = (
+    ("cpu_percent", GAUGE, "percent", (), "Processor time of the machine, of all its cores."),
+    ("load_1m", GAUGE, "", (), "Processes that run or want to, averaged over a minute by the system."),
+    ("load_5m", GAUGE, "", (), "The same over 5 minutes."),
+    ("load_15m", GAUGE, "", (), "The same over 15 minutes."),
+    ("memory_percent", GAUGE, "percent", (), "Memory in use, without what the system could take back."),
+    ("memory_bytes", GAUGE, "bytes", (), "The same in bytes."),
+    ("swap_bytes", GAUGE, "bytes", (), "Memory that was moved to disk."),
+    ("disk_used_percent", GAUGE, "percent", ("mount",), "How full a file system is."),
+    ("disk_free_bytes", GAUGE, "bytes", ("mount",), "Space that is left on a file system."),
+    ("disk_read_bytes", COUNT, "bytes", ("device",), "Bytes read from a disk."),
+    ("disk_write_bytes", COUNT, "bytes", ("device",), "Bytes written to a disk."),
+    ("disk_read_operations", COUNT, "operations", ("device",), "Reads from a disk."),
+    ("disk_write_operations", COUNT, "operations", ("device",), "Writes to a disk."),
+    ("network_in_bytes", COUNT, "bytes", ("interface",), "Bytes received by a network interface."),
+    ("network_out_bytes", COUNT, "bytes", ("interface",), "Bytes sent by a network interface."),
+    ("network_in_packets", COUNT, "packets", ("interface",), "Packets received by a network interface."),
+    ("network_out_packets", COUNT, "packets", ("interface",), "Packets sent by a network interface."),
+    ("processes", GAUGE, "processes", (), "Processes on the machine."),
+    ("open_files", GAUGE, "files", (), "Files and sockets that are open on the machine."),
+    (
+        "status_check_failed",
+        GAUGE,
+        "",
+        (),
+        "1 when the machine could not be measured or its disk takes nothing, else 0.",
+    ),
+)
+
+_HALAGE: tuple[tuple[str, Kind, str, tuple[str, ...], str], ...] = (
+    ("cpu_percent", GAUGE, "percent", (), "Processor time of the control plane, of one core."),
+    ("memory_bytes", GAUGE, "bytes", (), "Memory of the control plane."),
+    ("open_files", GAUGE, "files", (), "Files and sockets that the control plane holds open."),
+    ("loop_delay_ms", DISTRIBUTION, "ms", (), "How late the control plane's event loop was."),
+    (
+        "push_to_first_command_ms",
+        DISTRIBUTION,
+        "ms",
+        (),
+        "Time from the end of a push to the first command of its build.",
+    ),
+    ("open_runs", GAUGE, "runs", (), "Runs that have not ended."),
+    ("queued_jobs", GAUGE, "jobs", (), "Jobs that wait for their turn."),
+    ("running_jobs", GAUGE, "jobs", (), "Jobs under way."),
+    ("open_deployments", GAUGE, "deployments", (), "Deployments that have not ended."),
+    ("runs_ended", COUNT, "runs", ("project", "state"), "Runs that ended, by how."),
+    (
+        "deployments_ended",
+        COUNT,
+        "deployments",
+        ("project", "environment", "state"),
+        "Deployments that ended, by how.",
+    ),
+    ("metric_series", GAUGE, "series", (), "Series that the metrics' store knows."),
+    ("metric_points", COUNT, "samples", (), "Samples that were taken in."),
+    ("metrics_paused", GAUGE, "", (), "1 while no samples are taken in because the disk is full, else 0."),
+    ("log_lines", COUNT, "lines", (), "Lines of logs that were taken in."),
+    ("log_bytes", COUNT, "bytes", (), "Their bytes."),
+    ("log_lines_dropped", COUNT, "lines", (), "Lines of logs that were not kept."),
+)
+
+OWN_METRICS: tuple[Metric, ...] = (
+    *(Metric(f"instance_{name}", kind, unit, _INSTANCE, text) for name, kind, unit, text in _PROCESSES),
+    *(Metric(f"environment_{name}", kind, unit, _ENVIRONMENT, text) for name, kind, unit, text in _SITES),
+    Metric(
+        "environment_certificate_days",
+        GAUGE,
+        "days",
+        (*_ENVIRONMENT, "domain"),
+        "Days until the certificate of a domain name ends.",
+    ),
+    *(Metric(f"machine_{name}", kind, unit, own, text) for name, kind, unit, own, text in _MACHINE),
+    *(Metric(f"halage_{name}", kind, unit, own, text) for name, kind, unit, own, text in _HALAGE),
+)
+"""Every metric that Halage measures by itself. Whatever has another name is a site's own."""
 
 
-def check_value(sample: Sample) -> None:
-    """Raise BadMetric unless the value fits the kind and can be added up."""
-    value = sample.value
-    if isinstance(value, Sketch) != (sample.kind == Kind.DISTRIBUTION):
-        raise BadMetric(f"{sample.key} is a {sample.kind}, and its value is of another kind.")
-    numbers = (value.total, value.minimum, value.maximum) if isinstance(value, Sketch) else (value,)
-    if not all(math.isfinite(number) and abs(number) <= LARGEST for number in numbers):
-        raise BadMetric(f"{sample.key} is {numbers[0]}: a value must be a finite number.")
+@functools.cache
+def by_name() -> Mapping[str, Metric]:
+    """The same, by name."""
+    return MappingProxyType({metric.name: metric for metric in OWN_METRICS})
+
+
+def find_metric(name: str) -> Metric | None:
+    """What a metric of this name is; None for a site's own."""
+    return by_name().get(name)

@@ -91,7 +91,7 @@ class Compactor:
             return sorted(
                 (
                     (known, hour_at)
-                    for known in self._head.catalogue
+                    for known in self._head.registry
                     for hour_at in known.hours
                     if hour_at + COMPACTED_AFTER_S <= now or hour_at > now + DAY_S
                 ),
@@ -148,7 +148,7 @@ class Compactor:
             same = [
                 one
                 for one in made
-                if one.hour.version == one.version and head.catalogue.of(one.known.id) is one.known
+                if one.hour.version == one.version and head.registry.of(one.known.id) is one.known
             ]
             if not same:
                 return
@@ -171,7 +171,7 @@ class Compactor:
         head = self._head
         with self._database.writing:
             with head.memory:
-                live = {hour_at for known in head.catalogue for hour_at in known.hours}
+                live = {hour_at for known in head.registry for hour_at in known.hours}
             marks = ",".join("?" * len(live))
             query = f"DELETE FROM head WHERE id <= ? AND at - at % {HOUR_S} NOT IN ({marks})"  # noqa: S608
             with self._database.change() as connection:
@@ -195,15 +195,15 @@ class Compactor:
             last_start = horizon - rung.keep_s - rung.span_s
             self._delete("rungs", "resolution_s = ? AND start <= ?", (rung.resolution_s, last_start))
         last_at = horizon - HOURS.keep_s - HOURS.span_s
-        catalogue = self._head.catalogue
+        registry = self._head.registry
         with self._head.memory:
-            gone = [known for known in catalogue if known.last_at <= last_at and not known.hours]
+            gone = [known for known in registry if known.last_at <= last_at and not known.hours]
         for known in gone:
             with self._database.change() as connection:
                 if not known.hours:
                     connection.execute("DELETE FROM series WHERE id = ?", (known.id,))
                     with self._head.memory:
-                        catalogue.remove(known)
+                        registry.remove(known)
 
     def _delete(self, table: str, condition: str, parameters: tuple[float, ...]) -> None:
         query = (
@@ -217,12 +217,12 @@ class Compactor:
 
     def _rest(self, now: float) -> None:
         """Pack what is seldom written to, and count the series that are in use."""
-        catalogue = self._head.catalogue
-        for known in catalogue:
+        registry = self._head.registry
+        for known in registry:
             with self._head.memory:
                 known.pack_before(now - _PACKED_AFTER_S)
         with self._database.writing, self._head.memory:
-            catalogue.count_active(now)
+            registry.count_active(now)
 
 
 def _batches(due: list[tuple[Known, int]]) -> Iterator[list[tuple[Known, int]]]:

@@ -19,5 +19,9 @@ class BadExpression(Invalid):
     """The expression cannot be read."""
 
 
+class TooLarge(Invalid):
+    """The answer would be larger than an answer may be."""
+
+
 class MetricsFull(Unavailable):
     """The disk that holds the metrics is full: nothing is collected until there is space again."""

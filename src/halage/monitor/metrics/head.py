@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from halage.monitor.metrics.blocks import Hour, Known
-from halage.monitor.metrics.catalogue import Catalogue
+from halage.monitor.metrics.registry import Registry
 from halage.monitor.metrics.chunks import CorruptChunk, decode_hour, decode_rung
 from halage.monitor.metrics.database import MetricDatabase, is_damage, set_aside
 from halage.monitor.metrics.errors import MetricsFull
@@ -32,7 +32,7 @@ def open_head(directory: Path, most_series: int, now: float) -> "Head":
 
     Raises MetricsFull when none can be opened or made there.
     """
-    head = Head(MetricDatabase(directory), Catalogue(most_series))
+    head = Head(MetricDatabase(directory), Registry(most_series))
     try:
         head.load(now)
     except sqlite3.DatabaseError as error:
@@ -40,7 +40,7 @@ def open_head(directory: Path, most_series: int, now: float) -> "Head":
         if not is_damage(error):
             raise MetricsFull(f"The metrics cannot be read: {error} ({directory}).") from error
         set_aside(head.database.path, error)
-        head = Head(MetricDatabase(directory), Catalogue(most_series))
+        head = Head(MetricDatabase(directory), Registry(most_series))
         head.load(now)
     return head
 
@@ -48,9 +48,9 @@ def open_head(directory: Path, most_series: int, now: float) -> "Head":
 class Head:
     """The series and their newest hours. Writers hold the database's lock; readers take `memory` only."""
 
-    def __init__(self, database: MetricDatabase, catalogue: Catalogue) -> None:
+    def __init__(self, database: MetricDatabase, registry: Registry) -> None:
         self.database = database
-        self.catalogue = catalogue
+        self.registry = registry
         self.memory = threading.Lock()
         """Held for the moment in which series or hours are looked at or changed."""
         self.last_row = 0
@@ -65,13 +65,13 @@ class Head:
         fetch = self.database.fetch
         for row in fetch("SELECT id, name, dimensions, kind, resolution_s, first_at, last_at FROM series"):
             key = SeriesKey(row[1], tuple((name, value) for name, value in json.loads(row[2])))
-            self.catalogue.add(Known(row[0], key, Kind(row[3]), row[4], row[5], row[6]))
+            self.registry.add(Known(row[0], key, Kind(row[3]), row[4], row[5], row[6]))
         facts = dict(fetch("SELECT name, value FROM facts"))
         self.compacted_end = int(facts.get("compacted_end", 0))
         ahead = fetch("SELECT DISTINCT hour FROM chunks WHERE hour >= ?", (self.compacted_end,))
         self.ahead = {hour for (hour,) in ahead}
         self._replay()
-        self.catalogue.count_active(now)
+        self.registry.count_active(now)
 
     def append(
         self,
@@ -101,7 +101,7 @@ class Head:
             raise
         with self.memory:
             for known in new:
-                self.catalogue.add(known)
+                self.registry.add(known)
                 known.hours[hour_at] = Hour()
             for known, value in taken:
                 known.put(at, resolution_s, value)
@@ -188,7 +188,7 @@ class Head:
         """Take a row of the head into memory, but what is in chunks already."""
         hour_at = at - at % HOUR_S
         for series, value in values:
-            known = self.catalogue.of(series)
+            known = self.registry.of(series)
             if known is None or row <= through.get((series, hour_at), 0):
                 continue
             if hour_at not in known.hours:

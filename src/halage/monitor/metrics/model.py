@@ -1,6 +1,7 @@
 """Series and their samples; what is read back; the contracts of those who write and read them."""
 
 import fnmatch
+import functools
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,9 @@ TICK_S = 10
 """The usual resolution of samples (seconds)."""
 DETAILED_TICK_S = 1
 """The resolution of environments with detailed monitoring."""
+
+SILENT_S = 86400
+"""A series that nothing was heard of for that long is asked no more, until it is heard of again (seconds)."""
 
 OWN_PREFIXES = ("instance_", "environment_", "machine_", "halage_")
 """Names that Halage gives itself; a site's own metrics may not begin so."""
@@ -94,7 +98,12 @@ class Selector:
 def _is_like(text: str, pattern: str) -> bool:
     if "*" not in pattern and "?" not in pattern:
         return text == pattern
-    return re.fullmatch(fnmatch.translate(pattern.replace("[", "[[]")), text) is not None
+    return _compiled(pattern).match(text) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
 @dataclass(slots=True)
@@ -136,6 +145,14 @@ class Limits:
 
 class MetricReader(Protocol):
     """Reads what is kept. Synchronous, safe from any thread."""
+
+    @property
+    def version(self) -> int:
+        """Another number once `find` may answer with other series than before.
+
+        That is: when a series is new or forgotten, and when one is heard of again after SILENT_S.
+        """
+        ...
 
     def find(self, selector: Selector) -> Sequence[Series]:
         """Series that match, by name and dimensions."""

@@ -57,14 +57,14 @@ class MetricStore:
 
     def count_series(self) -> int:
         """How many series are kept."""
-        return len(self._head.catalogue)
+        return len(self._head.registry)
 
     def find(self, selector: Selector) -> list[Series]:
         """Series that match, by name and dimensions, in the order in which they came."""
         with self._head.memory:
             return [
                 Series(known.id, known.key, known.kind, known.resolution_s, known.first_at, known.last_at)
-                for known in self._head.catalogue.find(selector)
+                for known in self._head.registry.find(selector)
             ]
 
     def write(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
@@ -83,7 +83,7 @@ class MetricStore:
         if tick > now + LATENESS_S:
             raise BadMetric(f"These samples are {tick - now:.0f} seconds in the future.")
         with self._database.writing:
-            admission = Admission(self._head.catalogue, tick, resolution_s, now)
+            admission = Admission(self._head.registry, tick, resolution_s, now)
             admission.sort_out(samples)
             if admission.taken:
                 self._take(tick, resolution_s, admission)
@@ -125,9 +125,9 @@ class MetricStore:
                 for table, column in (("series", "id"), ("chunks", "series"), ("rungs", "series")):
                     connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (one.id,))  # noqa: S608
                 with self._head.memory:
-                    known = self._head.catalogue.of(one.id)
+                    known = self._head.registry.of(one.id)
                     if known is not None:
-                        self._head.catalogue.remove(known)
+                        self._head.registry.remove(known)
 
     def compact(self, now: float, most: int | None = None) -> bool:
         """Make chunks of the hours that are over, and delete what is too old; call it each minute or so.
@@ -156,7 +156,7 @@ class MetricStore:
         except MetricsFull as error:
             self._pause(error.message)
             raise
-        self._head.catalogue.note_active(admission.newly_active)
+        self._head.registry.note_active(admission.newly_active)
         self._resume()
 
     def _pause(self, reason: str) -> None:
@@ -177,7 +177,7 @@ class MetricStore:
         covered: list[int] = []
         head = self._head
         with head.memory:
-            known = head.catalogue.of(number)
+            known = head.registry.of(number)
             if known is None:
                 return
             for hour_at, hour in known.hours.items():
