@@ -15,6 +15,7 @@ from halage.cli import (
     environments,
     events,
     members,
+    metric_intake,
     projects,
     runs,
     serve,
@@ -122,6 +123,17 @@ app.add_typer(
             ("releases", environments.releases),
             ("set", environments.set_),
             ("unset", environments.unset),
+        ],
+    )
+)
+app.add_typer(
+    _group(
+        "metrics",
+        "Metrics: what is measured, and what a site measures itself.",
+        [
+            ("put", metric_intake.put),
+            ("intake", metric_intake.intake),
+            ("export", metric_intake.export),
         ],
     )
 )

@@ -11,6 +11,8 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.service import Environments
+from halage.monitor.intake.service import Intake
+from halage.monitor.outlet.exposition import Exposition
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 
@@ -31,6 +33,8 @@ class Services:
     """git over HTTP, mounted at /git."""
     public_url: str
     """Where people reach the API and the console, without a slash at the end."""
+    intake: Intake | None = None
+    exposition: Exposition | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
