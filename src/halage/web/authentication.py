@@ -1,7 +1,7 @@
 """Who is calling: a bearer token or a session's cookie, checked before any route of the API is entered.
 
-Everything under /api, and /metrics, is closed unless it is named in OPEN_PATHS: a route that forgets to ask is
-closed, not open.
+Everything under /api, and /metrics, is closed unless it is named in OPEN_PATHS: a route that forgets
+to ask is closed, not open.
 """
 
 from collections.abc import Awaitable, Callable

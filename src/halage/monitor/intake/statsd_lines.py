@@ -66,7 +66,7 @@ def parse_line(text: str) -> StatsdLine:
         kind=_KINDS[type_],
         numbers=() if is_set else tuple(_parse_number(text, each) for each in texts),
         members=texts if is_set else (),
-        changes=tuple(each[0] in "+-" for each in texts),
+        changes=() if is_set else tuple(each[0] in "+-" for each in texts),
         rate=rate,
         tags=tags,
     )
