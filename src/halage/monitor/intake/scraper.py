@@ -101,7 +101,7 @@ class Scraper:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             problem = _words_of(error)
         if problem is None and unread:
-            problem = f"{unread} lines could not be read"
+            problem = f"lines that could not be read: {unread}"
         duration_ms = (self._clock.monotonic() - started) * 1000
         return Scraped(instance, tick, started_at, duration_ms, tuple(families), unread, problem)
 
@@ -147,4 +147,4 @@ def _words_of(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.errno is not None:
             return os.strerror(cause.errno).lower()
         cause = cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__

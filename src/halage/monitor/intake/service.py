@@ -211,10 +211,18 @@ class Intake:
         return quota
 
     async def _write(self, tick: int, samples: list[Sample]) -> None:
+        """What was begun is ended, also when the service stops meanwhile: the samples are nowhere else."""
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(None, self._ports.writer.write, tick, TICK_S, samples)
         try:
-            await asyncio.to_thread(self._ports.writer.write, tick, TICK_S, samples)
+            await asyncio.shield(writing)
         except HalageError as error:
             self._collection.note_lost(samples, error)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})
+            if isinstance(failure := writing.exception(), HalageError):
+                self._collection.note_lost(samples, failure)
+            raise
 
 
 def _check_kinds(keyed: Sequence[tuple[Point, SeriesKey]]) -> None:

@@ -270,4 +270,4 @@ def _words_of(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.errno is not None:
             return os.strerror(cause.errno).lower()
         cause = cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__
