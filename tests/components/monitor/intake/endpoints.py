@@ -15,8 +15,19 @@ class Endpoint:
         self.answer = answer
         self.requests: list[str] = []
         self.port = 0
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def end(self) -> None:
+        """Cut every connection."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             self.requests.append(head.decode())
@@ -35,6 +46,7 @@ async def endpoint(answer: Answer) -> AsyncIterator[Endpoint]:
         yield served
     finally:
         server.close()
+        await served.end()
 
 
 def says(text: str | bytes, *, status: str = "200 OK", headers: str = "") -> Answer:
