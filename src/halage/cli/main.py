@@ -16,6 +16,7 @@ from halage.cli import (
     events,
     members,
     metrics,
+    metric_intake,
     projects,
     runs,
     serve,
@@ -129,8 +130,14 @@ app.add_typer(
 app.add_typer(
     _group(
         "metrics",
-        "Metrics: what is measured, and what an expression comes to.",
-        [("list", metrics.list_), ("query", metrics.query)],
+        "Metrics: what is measured, what an expression comes to, what a site measures itself.",
+        [
+            ("list", metrics.list_),
+            ("query", metrics.query),
+            ("put", metric_intake.put),
+            ("intake", metric_intake.intake),
+            ("export", metric_intake.export),
+        ],
     )
 )
 app.add_typer(

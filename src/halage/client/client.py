@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from halage.client.connection import StreamEvent
+from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
 
 Document = dict[str, Any]
@@ -20,7 +21,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls):
+class Client(MetricCalls, MetricIntakeCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -19,6 +19,7 @@ from halage.web.api import (
     events,
     jobs,
     logs,
+    metric_intake,
     metrics,
     projects,
     runs,
@@ -46,6 +47,8 @@ _ROUTERS = (
     environments.deployments_router,
     events.router,
     metrics.router,
+    metric_intake.router,
+    metric_intake.state_router,
     alarms.router,
     logs.router,
     dashboards.router,
@@ -83,6 +86,7 @@ def create_api() -> FastAPI:
     )
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
+    app.include_router(metric_intake.root_router)
     app.add_exception_handler(HalageError, on_halage_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)

@@ -1,7 +1,7 @@
 """Who is calling: a bearer token or a session's cookie, checked before any route of the API is entered.
 
-Everything under /api is closed unless it is named in OPEN_PATHS: a route that forgets to ask is
-closed, not open.
+Everything under /api, and /metrics, is closed unless it is named in OPEN_PATHS: a route that forgets
+to ask is closed, not open.
 """
 
 from collections.abc import Awaitable, Callable
@@ -85,4 +85,4 @@ def recheck(services: Services, request: Request) -> Callable[[], Awaitable[None
 
 
 def _is_closed(path: str) -> bool:
-    return (path == "/api" or path.startswith("/api/")) and path not in OPEN_PATHS
+    return (path in ("/api", "/metrics") or path.startswith("/api/")) and path not in OPEN_PATHS

@@ -12,6 +12,8 @@ from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.service import Environments
 from halage.monitor.metrics.service import Metrics
+from halage.monitor.intake.service import Intake
+from halage.monitor.outlet.exposition import Exposition
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 
@@ -33,6 +35,8 @@ class Services:
     """git over HTTP, mounted at /git."""
     public_url: str
     """Where people reach the API and the console, without a slash at the end."""
+    intake: Intake
+    exposition: Exposition
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -32,9 +32,14 @@ from halage.environment.model import (
 from halage.monitor.metrics.service import Metrics
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
+from halage.monitor.intake.model import IntakeLimits
+from halage.monitor.intake.service import Intake, Ports
+from halage.monitor.outlet.accumulator import Accumulator
+from halage.monitor.outlet.exposition import Exposition
 from halage.web.app import create_app
 from halage.web.services import Services
 from tests.metrics import MemoryMetrics
+from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
 
 NOW = 1_700_000_000.25
 BASE = "http://halage.test"
@@ -290,6 +295,9 @@ async def make_world(directory: Path) -> World:
         FakeProjects(),
     )
     metrics = MemoryMetrics()
+    store = MemoryStore()
+    accumulator = Accumulator(store, clock, limit=1000)
+    intake = Intake(Ports(HandInventory(), accumulator, store, clock), IntakeLimits(), KEYS)
     services = Services(
         access=access,
         builds=cast(Any, builds),
@@ -302,5 +310,7 @@ async def make_world(directory: Path) -> World:
         clock=clock,
         source_app=git_app,
         public_url=BASE,
+        intake=intake,
+        exposition=Exposition(accumulator),
     )
     return World(create_app(services), services, tokens, builds, pipeline, environments, projects, metrics)

@@ -1,1 +1,1 @@
-"""What sites say of themselves: by the API, by StatsD, by a Prometheus endpoint."""
+"""A site's own metrics come in: put by people's scripts, sent over StatsD, scraped from instances."""

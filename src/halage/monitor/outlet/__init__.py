@@ -1,1 +1,1 @@
-"""Metrics for others: Prometheus' text format, remote write, CSV."""
+"""Metrics go out: in Prometheus' text format, and by its remote write protocol."""
