@@ -47,7 +47,7 @@ def test_version_2_is_measured(version_2: Path) -> None:
 
 def test_version_2_tells_of_disks_and_of_being_held_back(version_2: Path) -> None:
     (version_2 / "io.stat").write_text(
-        "8:0 rbytes=4096 wbytes=100 rios=1 wios=2 dbytes=0 dios=0\n8:16 rbytes=4 wbytes=5 rios=3 wios=7\n9:0\n"
+        "8:0 rbytes=4096 wbytes=100 rios=1 wios=2 dbytes=0\n8:16 rbytes=4 wbytes=5 rios=3 wios=7\n9:0\n"
     )
     (version_2 / "cpu.stat").write_text("usage_usec 2500000\nnr_periods 40\nnr_throttled 10\n")
     usage = Cgroup((version_2,)).usage()
