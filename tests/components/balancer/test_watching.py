@@ -48,15 +48,18 @@ async def test_visits_are_told_with_route_target_status_and_time(
     await visit(free_port, "nobody.localhost")
     await visit(free_port, path="/break", method="POST", body="x")
     visits = await read_until(driver, lambda part: len(part.visits) == 4)
-    assert [(v.route, v.target, v.status) for v in visits] == [
+    # Its threads write by themselves: what came shortly after another may be told before it.
+    told = {(v.route, v.target, v.status): v for v in visits}
+    assert set(told) == {
         ("shop.prod", "one", 200),
         ("blog.prod", None, 503),
         (None, None, 404),
         ("shop.prod", "one", 502),
-    ]
+    }
     assert all(v.at is not None and before - 0.01 <= v.at <= time.time() + 0.01 for v in visits)
-    assert visits[0].target_ms is not None and visits[0].response_ms is not None
-    assert visits[1].target_ms is None and visits[1].response_ms is not None
+    answered, refused = told["shop.prod", "one", 200], told["blog.prod", None, 503]
+    assert answered.target_ms is not None and answered.response_ms is not None
+    assert refused.target_ms is None and refused.response_ms is not None
 
 
 async def test_time_of_a_slow_answer_is_measured_and_counts_when_it_ends(
@@ -91,7 +94,7 @@ async def test_a_slot_that_passes_to_another_route_is_told_by_the_route(
     await driver.add("blog.prod", sites[1].target)
     await visit(free_port, "blog.localhost")
     visits = await read_until(driver, lambda part: len(part.visits) == 2)
-    assert [(v.route, v.target) for v in visits] == [("shop.prod", "one"), ("blog.prod", "two")]
+    assert {(v.route, v.target) for v in visits} == {("shop.prod", "one"), ("blog.prod", "two")}
     assert [v.text.split()[4] for v in visits] == [b"s0001", b"s0001"]
 
 
