@@ -65,7 +65,9 @@ class TargetStatus:
     connections: int = 0
     """Connections that were opened to it; each carries many requests."""
     retries: int = 0
-    """Attempts to reach it that failed and were made again, here or at another target."""
+    """Attempts to reach it that failed and were made again, here or at another target.
+
+    HAProxy 2.6 counts one that was taken and answered with nothing twice."""
     failed_checks: int = 0
     queue: int = 0
     """Requests that wait for it alone."""
