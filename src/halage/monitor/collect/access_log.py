@@ -125,16 +125,13 @@ class AccessLog:
         if self._is_open:
             return self._balancer.read_access_log(self._place, PART_BYTES)
         # The first look tells which file it is, and the cursors are the file's.
-        part = self._balancer.read_access_log(None, 1)
-        kept = self._keeper.cursor(_cursor_name(TICK_S, part.place.file))
-        if kept is None:
-            self._is_open = part.place.file != 0
-            return self._balancer.read_access_log(None, PART_BYTES)
-        # With nothing kept every second since, the two are together.
-        second = self._keeper.cursor(_cursor_name(DETAILED_TICK_S, part.place.file)) or 0
-        self._place = self._usual.begin = LogPlace(part.place.file, kept)
-        self._detailed.begin = LogPlace(part.place.file, max(kept, second))
-        self._is_open = True
+        file = self._balancer.read_access_log(None, 1).place.file
+        kept = self._keeper.cursor(_cursor_name(TICK_S, file)) or 0
+        second = self._keeper.cursor(_cursor_name(DETAILED_TICK_S, file)) or 0
+        self._place = self._usual.begin = LogPlace(file, kept)
+        # Of what was kept every second long ago the coarser place knows more.
+        self._detailed.begin = LogPlace(file, max(kept, second))
+        self._is_open = file != 0  # there is no log before the balancer's first start
         return self._balancer.read_access_log(self._place, PART_BYTES)
 
     def _take(self, part: AccessPart, detailed: Collection[str]) -> None:
