@@ -99,24 +99,26 @@ class Aside:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._busy: threading.Thread | None = None
+        self._is_busy = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises. Raises TimeoutError while an earlier one still hangs."""
-        if self._busy is not None and self._busy.is_alive():
+        if self._is_busy:
             raise TimeoutError("the look before has not come back yet")
         future: Future[T] = Future()
 
         def carry_out() -> None:
+            result: T | None = None
+            failure: BaseException | None = None
             try:
                 result = work()
             except BaseException as error:
-                _settle(future, error=error)
-            else:
-                _settle(future, result)
+                failure = error
+            self._is_busy = False  # first: who is given the answer may begin the next look at once
+            _settle(future, result, failure)
 
-        self._busy = threading.Thread(target=carry_out, name=self._name, daemon=True)
-        self._busy.start()
+        self._is_busy = True
+        threading.Thread(target=carry_out, name=self._name, daemon=True).start()
         return await asyncio.wrap_future(future)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from halage.base.clock import Clock as AnyClock
 from halage.compute.model import STANDARD_TYPES
 from halage.monitor.collect.model import Cursor, Tick
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
@@ -43,7 +44,7 @@ class Clock(ManualClock):
 class MemoryKeeper:
     """A MetricKeeper that keeps to the rules of one: late samples are refused, counts are added."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: AnyClock) -> None:
         self._clock = clock
         self.is_full = False
         self.error: Exception | None = None

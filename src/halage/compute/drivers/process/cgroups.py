@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from halage.compute.drivers.process.identity import read_kernel_file
 from halage.compute.model import Limits, Usage
 
 CPU_PERIOD_US = 20_000
@@ -47,10 +48,7 @@ class Cgroup:
 
     def processes(self) -> list[int]:
         """The ids of all its processes."""
-        for directory in self.directories:
-            with contextlib.suppress(OSError):
-                return [int(pid) for pid in (directory / "cgroup.procs").read_text().split()]
-        return []
+        return [int(pid) for pid in self._read("cgroup.procs").split()]
 
     def forbid_forks(self) -> None:
         """Keep it from growing, so that killing what is there kills everything."""
@@ -121,7 +119,7 @@ class Cgroup:
     def _read(self, name: str) -> str:
         for directory in self.directories:
             with contextlib.suppress(OSError):
-                return (directory / name).read_text()
+                return read_kernel_file(f"{directory}/{name}")
         return ""
 
     def _write(self, name: str, value: int | str) -> None:

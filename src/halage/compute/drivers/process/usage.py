@@ -6,9 +6,8 @@ import os
 import resource
 from collections.abc import Container, Iterable
 from dataclasses import replace
-from pathlib import Path
 
-from halage.compute.drivers.process.identity import read_stat
+from halage.compute.drivers.process.identity import read_kernel_file, read_stat
 from halage.compute.model import Usage
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -79,7 +78,7 @@ def _fields(pid: int, file: str, names: Container[str]) -> dict[str, int]:
     """`name: number` lines of a file in /proc/PID; nothing when it is gone or not ours to read."""
     found = {}
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/{file}").read_text(errors="replace").splitlines():
+        for line in read_kernel_file(f"/proc/{pid}/{file}").splitlines():
             name, _, value = line.partition(":")
             if name in names:
                 found[name] = int(value.split()[0])
@@ -87,9 +86,9 @@ def _fields(pid: int, file: str, names: Container[str]) -> dict[str, int]:
 
 
 def _open_files(pid: int) -> int | None:
-    path = Path(f"/proc/{pid}/fd")
+    path = f"/proc/{pid}/fd"
     try:
         # Linux 6.2 and later tell the number as the directory's size; before, it is 0.
-        return path.stat().st_size or sum(1 for _ in path.iterdir())
+        return os.stat(path).st_size or len(os.listdir(path))  # noqa: PTH116, PTH208 - a third of the time
     except OSError:
         return None
