@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from halage.balancer.model import Applied, Route, Target, TargetStatus
+from halage.balancer.model import (
+    AccessPart,
+    Applied,
+    BalancerFigures,
+    LogPlace,
+    Route,
+    Target,
+    TargetStatus,
+)
 
 
 class BalancerDriver(Protocol):
@@ -53,4 +61,38 @@ class BalancerDriver(Protocol):
 
     async def stop(self) -> None:
         """End the balancer: visitors are refused from now on. For a removal of the product and for tests."""
+        ...
+
+
+class HasFigures(Protocol):
+    """The optional ability to count what goes through targets and routes."""
+
+    async def figures(self) -> BalancerFigures:
+        """All counts in one look. They only grow, through reloads as well, for as long as the target or
+        the route is there; after a death of the balancer what it counted since the last look is missing.
+
+        Raises BalancerDown.
+        """
+        ...
+
+
+class WritesAccessLog(Protocol):
+    """The optional ability to tell of each request that ended, also of those while nobody listened.
+
+    The log outlives the control plane. One reader: it keeps its place, reads from it, and releases
+    what it has done with.
+    """
+
+    def read_access_log(self, place: LogPlace | None, limit_bytes: int) -> AccessPart:
+        """The next lines from a place (None, or one in a file that is gone: the beginning). Blocks shortly.
+
+        What was cut off or given back is skipped, and told as lost. Raises OSError.
+        """
+        ...
+
+    def release_access_log(self, place: LogPlace) -> None:
+        """What is before this place is not needed any more: the disk may have it back.
+
+        What is behind it is kept up to four times the limit of the log, come what may.
+        """
         ...

@@ -1,7 +1,9 @@
-"""Routes and targets: which host names lead to which instances."""
+"""Routes and targets: which host names lead to which instances, and what went through them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,80 @@ class TargetStatus:
     bytes_out: int
     last_check: str
     """The last check in words: `L7OK/200 in 1 ms`, `L4CON in 0 ms`."""
+    connections: int = 0
+    """Connections that were opened to it; each carries many requests."""
+    retries: int = 0
+    """Attempts to reach it that failed and were made again, here or at another target.
+
+    HAProxy 2.6 counts one that was taken and answered with nothing twice."""
+    failed_checks: int = 0
+    queue: int = 0
+    """Requests that wait for it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """What goes through a route, and its figures (they go on through a reload)."""
+
+    route: str
+    in_flight: int
+    queue: int
+    """Requests that wait for a target to be free."""
+    bytes_in: int
+    bytes_out: int
+    connections: int
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerFigures:
+    """Everything that the balancer counts, looked at in one moment."""
+
+    targets: Sequence[TargetStatus]
+    routes: Sequence[RouteStatus]
+
+
+class Visit(NamedTuple):
+    """One request that ended, as the access log tells of it. A tuple: there may be 100,000 a second."""
+
+    at: float | None
+    """When it ended (seconds, epoch). None: the line cannot be read, and only `text` and `end` are told."""
+    route: str | None
+    """None when its host name belongs to no route."""
+    target: str | None
+    """None when no target got it: there was none, or the balancer answered by itself."""
+    status: int
+    """-1 when the visitor went away before there was one."""
+    target_ms: int | None
+    """From the moment that the target was reached to the head of its answer."""
+    response_ms: int | None
+    """The same from the moment that the request was read: with queueing and retries. Of an error of the
+
+    balancer's own: to its end. None when there was no answer."""
+    text: bytes
+    """The line, without its break."""
+    end: int
+    """Where the next line begins in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """A place in the access log that stays true: a new file has another `file`."""
+
+    file: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPart:
+    """A piece of the access log: whole lines, oldest first; `place` is behind the last of them."""
+
+    visits: Sequence[Visit]
+    place: LogPlace
+    lost_bytes: int = 0
+    """What had been given back to the disk before it was read; the piece begins behind it."""
+    is_all: bool = True
+    """Whether there was no more at that moment."""
 
 
 @dataclass(frozen=True, slots=True)

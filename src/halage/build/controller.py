@@ -72,6 +72,8 @@ class Workshop:
     sandbox_warning: str | None
     passed_environment: dict[str, str]
     """Variables of the server that commands get too: proxies and package indexes."""
+    on_first_command: Callable[[int, float], None] = lambda run_id, at: None
+    """Told of the run and the moment whenever a job's commands begin."""
 
 
 class BuildController:
@@ -284,8 +286,9 @@ class BuildController:
             account=account,
             sandbox=sandbox,
         )
-        await self._w.compute.start(spec)
+        status = await self._w.compute.start(spec)
         self._units.add(spec.id)
+        self._w.on_first_command(row.run_id, status.started_at)
 
     def _environment(self, row: Any, site: Site) -> dict[str, str]:
         """What commands see: the site's [env], never the secrets of an environment."""

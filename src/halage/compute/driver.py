@@ -1,5 +1,6 @@
 """The contract of everything that can run units."""
 
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from halage.compute.abilities import Abilities
@@ -63,6 +64,14 @@ class FollowsOutput(Protocol):
 
         Cancellable. A chatty unit wakes its follower at each call: pause between calls.
         """
+        ...
+
+
+class MeasuresMany(Protocol):
+    """The optional ability to measure many units in one look, which costs less than one by one."""
+
+    async def measure_all(self, unit_ids: Collection[str]) -> Mapping[str, Usage]:
+        """What each of them uses now, by its id. Those that are unknown or have ended are left out."""
         ...
 
 

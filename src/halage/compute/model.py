@@ -115,12 +115,26 @@ class UnitStatus:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a unit uses: CPU seconds since its start, memory now and at most (bytes), processes."""
+    """What a unit uses: CPU seconds since its start, memory now and at most (bytes), processes.
+
+    All but the first four are None where nobody counts them. Counts are since the unit's start; one
+    that is summed over processes falls when a process is reaped by nobody of the unit.
+    """
 
     cpu_s: float
     memory_bytes: int
     peak_memory_bytes: int
     processes: int
+    open_files: int | None = None
+    """Descriptors that its processes hold, connections among them."""
+    cpu_periods: int | None = None
+    """Periods of the CPU limit in which it wanted to run, and those in which it was held back."""
+    throttled_periods: int | None = None
+    disk_read_bytes: int | None = None
+    """What went to and came from block devices; what the page cache answered is not in it."""
+    disk_write_bytes: int | None = None
+    disk_read_operations: int | None = None
+    disk_write_operations: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

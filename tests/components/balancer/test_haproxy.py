@@ -108,7 +108,7 @@ async def test_request_is_logged_with_its_id(
     await until(lambda: request_id in log.read_text())
     line = next(line for line in log.read_text().splitlines() if request_id in line)
     assert '"shop.localhost" "/some/page"' in line
-    assert " one GET 200 " in line
+    assert " shop.prod s0001 one GET 200 " in line
     assert "secret" not in line
     assert log.stat().st_mode & 0o077 == 0
 

@@ -45,6 +45,31 @@ def test_version_2_is_measured(version_2: Path) -> None:
     assert group.has_run_out_of_memory()
 
 
+def test_version_2_tells_of_disks_and_of_being_held_back(version_2: Path) -> None:
+    (version_2 / "io.stat").write_text(
+        "8:0 rbytes=4096 wbytes=100 rios=1 wios=2 dbytes=0\n8:16 rbytes=4 wbytes=5 rios=3 wios=7\n9:0\n"
+    )
+    (version_2 / "cpu.stat").write_text("usage_usec 2500000\nnr_periods 40\nnr_throttled 10\n")
+    usage = Cgroup((version_2,)).usage()
+    assert usage is not None
+    assert (usage.disk_read_bytes, usage.disk_write_bytes) == (4100, 105)
+    assert (usage.disk_read_operations, usage.disk_write_operations) == (4, 9)
+    assert (usage.cpu_periods, usage.throttled_periods) == (40, 10)
+
+
+def test_version_1_tells_of_disk_operations_where_the_kernel_counts_them(version_2: Path) -> None:
+    group = Cgroup((version_2,))
+    operations = version_2 / "blkio.throttle.io_serviced"
+    operations.write_text("Total 0\n")
+    usage = group.usage()
+    assert usage is not None
+    assert (usage.disk_read_operations, usage.disk_read_bytes) == (None, None)
+    operations.write_text("8:0 Read 3\n8:0 Write 4\n8:0 Total 7\n8:16 Read 1\nTotal 8\n")
+    usage = group.usage()
+    assert usage is not None
+    assert (usage.disk_read_operations, usage.disk_write_operations) == (4, 4)
+
+
 def _base(path: Path, controllers: str) -> Path:
     path.mkdir()
     (path / "cgroup.subtree_control").write_text(controllers)

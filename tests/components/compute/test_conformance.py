@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from halage.compute.driver import ComputeDriver, FollowsOutput, HasAbilities
+from halage.compute.driver import ComputeDriver, FollowsOutput, HasAbilities, MeasuresMany
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.errors import NoSuchUnit, StartFailed
@@ -16,7 +16,7 @@ from halage.compute.model import Sandbox, UnitSpec
 from tests.components.compute.units import unit_of
 
 
-class FullDriver(ComputeDriver, FollowsOutput, HasAbilities, Protocol):
+class FullDriver(ComputeDriver, FollowsOutput, HasAbilities, MeasuresMany, Protocol):
     """A driver with all optional abilities; both of ours have them."""
 
 
@@ -203,6 +203,20 @@ async def test_what_it_used_is_known_during_and_after(stage: Stage) -> None:
     assert (after.processes, after.memory_bytes) == (0, 0)
     assert after.peak_memory_bytes > 0
     assert after.cpu_s >= during.cpu_s * 0.5
+
+
+async def test_many_are_measured_in_one_look(stage: Stage) -> None:
+    one, other, ended = stage.endless(), stage.endless(), stage.printing("bye", then_exit=0)
+    for spec in (one, other, ended):
+        await stage.driver.start(spec)
+    await stage.driver.wait(ended.id)
+    await asyncio.sleep(0.05)
+    found = await stage.driver.measure_all([one.id, other.id, ended.id, "unknown"])
+    assert set(found) == {one.id, other.id}
+    alone = await stage.driver.measure(one.id)
+    assert found[one.id].processes == alone.processes >= 1
+    assert found[one.id].memory_bytes > 0
+    assert found[one.id].open_files == alone.open_files
 
 
 async def test_a_new_driver_knows_every_unit(stage: Stage) -> None:

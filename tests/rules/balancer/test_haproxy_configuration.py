@@ -2,6 +2,7 @@ from halage.balancer.drivers.haproxy.configuration import (
     HOSTS_MAP,
     NAMES_MAP,
     PATHS_MAP,
+    ROUTES_MAP,
     Place,
     narrowed,
     render_configuration,
@@ -71,6 +72,7 @@ def test_maps_lead_from_hosts_to_slots_and_from_targets_to_checks() -> None:
         HOSTS_MAP: {"shop.example": shop, "www.example": shop, "blog.example": blog},
         PATHS_MAP: {"one": "/up", "two": "/up"},
         NAMES_MAP: {shop: "shop.example", blog: "blog.example"},
+        ROUTES_MAP: {shop: "shop.prod", blog: "blog.prod"},
     }
     assert render_files(layout(), PLACE)[HOSTS_MAP].splitlines()[0] == f"shop.example {shop}"
 

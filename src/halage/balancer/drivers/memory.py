@@ -1,13 +1,25 @@
 """A balancer without a balancer, for tests: it holds callers to the order of calls."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
 from halage.balancer.errors import BalancerDown, BalancerRefused, NoSuchRoute
-from halage.balancer.model import Applied, Route, Target, TargetState, TargetStatus
+from halage.balancer.model import (
+    AccessPart,
+    Applied,
+    BalancerFigures,
+    LogPlace,
+    Route,
+    RouteStatus,
+    Target,
+    TargetState,
+    TargetStatus,
+    Visit,
+)
 from halage.balancer.rules import find_target_problem, judge
 
 
@@ -18,6 +30,7 @@ class _Held:
     sessions: int = 0
     requests: int = 0
     last_check: str = "not checked yet"
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class MemoryBalancer:
@@ -33,6 +46,13 @@ class MemoryBalancer:
         self.reloads = 0
         self.calls: list[tuple[str, str, str]] = []
         """What it was told: verb, route, target id."""
+        self.access_log: list[bytes] = []
+        """Its lines; a place is the number of a line."""
+        self.released = LogPlace(1, 0)
+        """What the reader of the access log has done with."""
+        self._visits: list[Visit] = []
+        self._given_back = 0
+        self._counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._routes: dict[str, Route] = {}
         self._targets: dict[str, dict[str, _Held]] = {}
         self._has_started = False
@@ -70,6 +90,32 @@ class MemoryBalancer:
         held = self._targets[route][target_id]
         held.requests += max(sessions - held.sessions, 0)
         held.sessions = sessions
+
+    def count(self, route: str, target_id: str | None = None, **counts: int) -> None:
+        """Add to what is counted for a target, or for a route: `retries=1, bytes_in=300`."""
+        mine = self._counts[route] if target_id is None else self._targets[route][target_id].counts
+        for name, number in counts.items():
+            mine[name] = mine.get(name, 0) + number
+
+    def log_visit(
+        self,
+        at: float | None,
+        route: str | None = None,
+        target: str | None = None,
+        status: int = 200,
+        *,
+        target_ms: int | None = None,
+        response_ms: int | None = None,
+    ) -> None:
+        """Write a line of the access log; None for a line that nobody can read."""
+        text = f"{at} {route} {target} {status}".encode()
+        self.access_log.append(text)
+        end = len(self.access_log)
+        self._visits.append(Visit(at, route, target, status, target_ms, response_ms, text, end))
+
+    def give_back(self, lines: int) -> None:
+        """Lose the first lines of the access log, read or not."""
+        self._given_back = lines
 
     async def apply(self, routes: Iterable[Route], *, allow_reload: bool = True) -> Applied:
         """Make these the routes."""
@@ -120,13 +166,40 @@ class MemoryBalancer:
         """Every target (of one route)."""
         await self._answer()
         return [
-            TargetStatus(
-                name, replace(held.target), held.state, held.sessions, held.requests, 0, 0, 0, held.last_check
-            )
+            _status_of(name, held)
             for name, targets in self._targets.items()
             if route in (None, name)
             for held in targets.values()
         ]
+
+    async def figures(self) -> BalancerFigures:
+        """All counts in one look."""
+        routes = [
+            RouteStatus(
+                name,
+                sum(held.sessions for held in self._targets[name].values()),
+                **{count: self._counts[name].get(count, 0) for count in _ROUTE_COUNTS},
+            )
+            for name in self._routes
+        ]
+        return BalancerFigures(await self.status(), routes)
+
+    def read_access_log(self, place: LogPlace | None, limit_bytes: int) -> AccessPart:
+        """The next lines from a place."""
+        begin = place.offset if place is not None and place.file == 1 else 0
+        lost = max(self._given_back - begin, 0)
+        visits, size = [], 0
+        for visit in self._visits[begin + lost :]:
+            visits.append(visit)
+            size += len(visit.text)
+            if size >= limit_bytes:
+                break
+        end = begin + lost + len(visits)
+        return AccessPart(visits, LogPlace(1, end), lost, is_all=end == len(self._visits))
+
+    def release_access_log(self, place: LogPlace) -> None:
+        """What is before this place is not needed any more."""
+        self.released = place
 
     async def close(self) -> None:
         """Let go of it."""
@@ -141,3 +214,19 @@ class MemoryBalancer:
             raise BalancerDown("the balancer is down: the test wants it so")
         if not is_first and not self._has_started:
             raise BalancerDown("the balancer was not started: `apply` comes first")
+
+
+_ROUTE_COUNTS = ("queue", "bytes_in", "bytes_out", "connections", "retries")
+
+
+def _status_of(route: str, held: _Held) -> TargetStatus:
+    counts = {"responses_5xx": 0, "bytes_in": 0, "bytes_out": 0, **held.counts}
+    return TargetStatus(
+        route=route,
+        target=replace(held.target),
+        state=held.state,
+        sessions=held.sessions,
+        requests=held.requests,
+        last_check=held.last_check,
+        **counts,
+    )

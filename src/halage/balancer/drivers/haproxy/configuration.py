@@ -5,7 +5,7 @@ maps that change at run time are written again from the layout for the next star
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from halage.balancer.drivers.haproxy import pages
 from halage.balancer.drivers.haproxy.layout import Layout, Placed, Slot
@@ -19,6 +19,8 @@ PATHS_MAP = "paths.map"
 """Target to the path that its health check asks for."""
 NAMES_MAP = "names.map"
 """Slot to the host name that its health check gives."""
+ROUTES_MAP = "routes.map"
+"""Slot to its route's name, which the access log gives: a slot may pass to another route."""
 MASTER_SOCKET = "master.sock"
 
 
@@ -55,7 +57,8 @@ def render_maps(layout: Layout) -> dict[str, dict[str, str]]:
         for target_id, placed in layout.targets.get(name, {}).items():
             paths[target_id] = placed.target.check_path or route.health.path
         names[slot] = route.hosts[0] if route.hosts else "localhost"
-    return {PATHS_MAP: paths, NAMES_MAP: names, HOSTS_MAP: hosts}
+    routes = {slot: name for name, slot in layout.places.items()}
+    return {PATHS_MAP: paths, NAMES_MAP: names, ROUTES_MAP: routes, HOSTS_MAP: hosts}
 
 
 def render_configuration(layout: Layout, place: Place) -> str:
@@ -114,9 +117,13 @@ lf-file {pages.UNAVAILABLE}
     http-error status 504 content-type "{pages.TYPE}" hdr Cache-Control no-store lf-file {pages.LATE}
 """
 
-# The parts of a line: time, request id, client, route's slot, target, method, status, bytes, time
-# to the first byte and in all (ms), termination, host, path. The query stays out: it holds secrets.
-_LOG_FORMAT = "%Ts.%ms %ID %ci %b %s %HM %ST %B %Tr %Ta %ts %{+Q}[var(txn.host)] %{+Q}HPO"
+# The parts of a line: when it ended (ms), request id, client, route, its slot, target, method, status,
+# bytes, times (ms) to read the request, in queues, to connect, to the head of the answer, and in all,
+# termination, host, path. The query stays out: it holds secrets. What visitors choose comes last.
+_LOG_FORMAT = (
+    "%[date(0,ms)] %ID %ci %[var(txn.route)] %b %s %HM %ST %B %TR %Tw %Tc %Tr %Ta %ts "
+    "%{+Q}[var(txn.host)] %{+Q}HPO"
+)
 
 
 def _render_frontend(place: Place) -> str:
@@ -128,12 +135,14 @@ frontend visitors
     unique-id-format %{{+X}}o%Ts-%pid-%rt
     log-format "{_LOG_FORMAT}"
     http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.),lower
+    http-request set-var(txn.slot) var(txn.host),map_str({HOSTS_MAP})
+    http-request set-var(txn.route) var(txn.slot),map_str({ROUTES_MAP})
     http-request disable-l7-retry if !{{ method GET HEAD OPTIONS PUT DELETE }}
     http-request set-header X-Request-ID %[unique-id]
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    use_backend %[var(txn.host),map_str({HOSTS_MAP})]
+    use_backend %[var(txn.slot)] if {{ var(txn.slot) -m found }}
     default_backend unknown
 """
 
@@ -182,4 +191,10 @@ def narrowed(layout: Layout, route: str) -> Layout:
     slot = layout.places[route]
     only: Mapping[str, str] = {route: slot}
     targets = {route: layout.targets.get(route, {})}
-    return Layout(layout.generation, {slot: layout.slots[slot]}, {route: layout.routes[route]}, only, targets)
+    return replace(
+        layout,
+        slots={slot: layout.slots[slot]},
+        routes={route: layout.routes[route]},
+        places=only,
+        targets=targets,
+    )

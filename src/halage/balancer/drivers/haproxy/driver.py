@@ -12,13 +12,21 @@ from typing import Self
 import structlog
 
 from halage.balancer.drivers.haproxy import record
-from halage.balancer.drivers.haproxy.access_log import keep_small
+from halage.balancer.drivers.haproxy.access_log import keep_small, read_lines
 from halage.balancer.drivers.haproxy.configuration import Place
-from halage.balancer.drivers.haproxy.layout import Layout, Placed, arrange
+from halage.balancer.drivers.haproxy.layout import FORM, Layout, Placed, arrange
 from halage.balancer.drivers.haproxy.process import find_account
 from halage.balancer.drivers.haproxy.proxy import Proxy
 from halage.balancer.errors import BalancerDown, BalancerRefused, NoSuchRoute
-from halage.balancer.model import Applied, Route, Target, TargetStatus
+from halage.balancer.model import (
+    AccessPart,
+    Applied,
+    BalancerFigures,
+    LogPlace,
+    Route,
+    Target,
+    TargetStatus,
+)
 from halage.balancer.rules import find_target_problem, judge
 from halage.base.clock import Clock, SystemClock
 from halage.base.tasks import Tasks
@@ -49,7 +57,7 @@ class HAProxyDriver:
         """Keep HAProxy in `directory` (made if missing, 0700) and visitors' doors at `listen`.
 
         `threads` of HAProxy: by default one for each core. Of the access log about `log_bytes`
-        are kept on the disk.
+        are kept on the disk, and four times as much of what nobody has read yet.
         """
         self._directory = directory.resolve()
         self._proxy = Proxy(self._directory, Place(*listen, find_account(), threads))
@@ -60,6 +68,7 @@ class HAProxyDriver:
         # Each question under it has a time-out of its own.
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
+        self._released: LogPlace | None = None
         self._is_open = False
         self._is_wanted = False
         self._leftovers = asyncio.Event()
@@ -165,6 +174,18 @@ class HAProxyDriver:
             await self._bring_about()
             return await self._proxy.status(self._layout, route)
 
+    async def figures(self) -> BalancerFigures:
+        """All counts in one look. Raises BalancerDown."""
+        return await self._proxy.look(self._layout)
+
+    def read_access_log(self, place: LogPlace | None, limit_bytes: int) -> AccessPart:
+        """The next lines from a place. Blocks shortly. Raises OSError."""
+        return read_lines(self._directory, place, limit_bytes)
+
+    def release_access_log(self, place: LogPlace) -> None:
+        """What is before this place is not needed any more."""
+        self._released = place
+
     async def stop(self) -> None:
         """End HAProxy; `apply` starts it again, with the targets that it had."""
         async with self._turn:
@@ -179,12 +200,22 @@ class HAProxyDriver:
             if not self._proxy.answers_for(self._layout):
                 # We were killed between the decision to reload and the reload.
                 await self._reload(self._layout)
+            elif self._layout.form != FORM:
+                await self._renew()
             await self._bring_about()
         elif self._layout.routes:
             with contextlib.suppress(BalancerDown, BalancerRefused):
                 await self._bring_about()
             if not self._proxy.is_running:
                 self._tasks.start(self._revive(), "revive balancer")
+
+    async def _renew(self) -> None:
+        """Give a HAProxy that an earlier Halage started the configuration of this one."""
+        try:
+            await self._reload(self._layout)
+        except (BalancerDown, BalancerRefused):
+            # It serves as before; only what is new in the configuration is missing until it starts again.
+            log.exception("balancer not renewed", action="balancer:Renew", subject=str(self._directory))
 
     async def _bring_about(self, route: str | None = None) -> None:
         """Bring HAProxy to the layout, starting it when it does not run or dies just now."""
@@ -264,5 +295,5 @@ class HAProxyDriver:
 
     async def _keep_log_small(self) -> None:
         while True:
-            keep_small(self._directory, self._log_bytes)
+            keep_small(self._directory, self._log_bytes, self._released)
             await self._clock.sleep(LOOK_AT_LOG_S)

@@ -1,36 +1,43 @@
-"""Counters of targets that go on through reloads and restarts of HAProxy, which zeroes its own."""
+"""Counters of targets and routes that go on through reloads and restarts of HAProxy, which zeroes its own."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Key = tuple[str, str]
-"""Slot and target id."""
+"""Slot and target id; BACKEND for the slot's own."""
+
+BACKEND = "BACKEND"
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a target did."""
+    """What a target did, or all of a slot."""
 
     requests: int = 0
     responses_5xx: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    connections: int = 0
+    retries: int = 0
+    failed_checks: int = 0
+
+    def as_tuple(self) -> tuple[int, ...]:
+        """All of them in the order of their declaration: that is how they are recorded."""
+        return (
+            self.requests,
+            self.responses_5xx,
+            self.bytes_in,
+            self.bytes_out,
+            self.connections,
+            self.retries,
+            self.failed_checks,
+        )
 
     def __add__(self, other: "Counters") -> "Counters":
-        return Counters(
-            self.requests + other.requests,
-            self.responses_5xx + other.responses_5xx,
-            self.bytes_in + other.bytes_in,
-            self.bytes_out + other.bytes_out,
-        )
+        return Counters(*(mine + its for mine, its in zip(self.as_tuple(), other.as_tuple(), strict=True)))
 
     def __sub__(self, other: "Counters") -> "Counters":
-        return Counters(
-            self.requests - other.requests,
-            self.responses_5xx - other.responses_5xx,
-            self.bytes_in - other.bytes_in,
-            self.bytes_out - other.bytes_out,
-        )
+        return Counters(*(mine - its for mine, its in zip(self.as_tuple(), other.as_tuple(), strict=True)))
 
 
 ZERO = Counters()
@@ -45,6 +52,9 @@ def read_counters(rows: Iterable[Mapping[str, str]]) -> dict[Key, Counters]:
             _number(row.get("hrsp_5xx")),
             _number(row.get("bin")),
             _number(row.get("bout")),
+            _number(row.get("connect")),
+            _number(row.get("wretr")),
+            _number(row.get("chkfail")),
         )
         for row in rows
     }

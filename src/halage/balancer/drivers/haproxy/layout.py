@@ -12,6 +12,9 @@ from typing import Any
 
 from halage.balancer.model import HealthCheck, Route, Target
 
+FORM = 2
+"""Raised with each change of the configuration's text: a HAProxy of an earlier form is reloaded once."""
+
 SPARE_SLOTS = 16
 """Free slots of the default kind that each new configuration holds."""
 
@@ -48,6 +51,8 @@ class Layout:
     """Route name to slot name."""
     targets: Mapping[str, Mapping[str, Placed]] = field(default_factory=dict)
     """Route name to target id to target."""
+    form: int = FORM
+    """The form of the configuration that its generation has."""
 
     def in_slot(self, slot: str) -> Mapping[str, Placed]:
         """The targets that live in a slot, by id."""
@@ -112,7 +117,7 @@ def arrange(layout: Layout, routes: Iterable[Route], *, allow_reload: bool = Tru
     if waiting and allow_reload:
         slots = _with_spares(slots, places)
     targets = {name: layout.targets.get(name, {}) for name in kept}
-    arranged = Layout(layout.generation, slots, kept, places, targets)
+    arranged = Layout(layout.generation, slots, kept, places, targets, layout.form)
     return Arrangement(arranged, bool(waiting), () if allow_reload else tuple(waiting))
 
 
@@ -153,6 +158,7 @@ def layout_to_document(layout: Layout) -> dict[str, Any]:
     """The layout as JSON values."""
     return {
         "generation": layout.generation,
+        "form": layout.form,
         "slots": [asdict(slot) for slot in layout.slots.values()],
         "routes": [
             asdict(route)
@@ -182,4 +188,4 @@ def layout_from_document(document: Mapping[str, Any]) -> Layout:
             is_draining = values.pop("is_draining")
             targets[name][values["id"]] = Placed(Target(**values), is_draining)
     slots = {entry["name"]: Slot(**entry) for entry in document["slots"]}
-    return Layout(document["generation"], slots, routes, places, targets)
+    return Layout(document["generation"], slots, routes, places, targets, document.get("form", 1))

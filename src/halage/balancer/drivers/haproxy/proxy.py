@@ -16,6 +16,7 @@ from halage.balancer.drivers.haproxy.configuration import (
     HOSTS_MAP,
     NAMES_MAP,
     PATHS_MAP,
+    ROUTES_MAP,
     SERVERS_STATE,
     Place,
     admin_socket,
@@ -24,9 +25,9 @@ from halage.balancer.drivers.haproxy.configuration import (
     render_files,
     render_maps,
 )
-from halage.balancer.drivers.haproxy.figures import Figures, read_counters
+from halage.balancer.drivers.haproxy.figures import Figures, Key, read_counters
 from halage.balancer.drivers.haproxy.former import FormerWorkers, Line
-from halage.balancer.drivers.haproxy.layout import Layout
+from halage.balancer.drivers.haproxy.layout import FORM, Layout
 from halage.balancer.drivers.haproxy.process import (
     END_WITHIN_S,
     PROCESS_LOG,
@@ -49,9 +50,9 @@ from halage.balancer.drivers.haproxy.runtime import (
     removal_commands,
     server_commands,
 )
-from halage.balancer.drivers.haproxy.statuses import statuses_of
+from halage.balancer.drivers.haproxy.statuses import routes_of, statuses_of
 from halage.balancer.errors import BalancerDown, BalancerRefused
-from halage.balancer.model import HealthCheck, TargetStatus
+from halage.balancer.model import BalancerFigures, HealthCheck, TargetStatus
 from halage.base.files import write_atomically
 
 log = structlog.get_logger()
@@ -105,7 +106,7 @@ class Proxy:
         await end_leftovers(self._directory)
         self.former.close()
         self.figures.turn_over()
-        layout = replace(layout, generation=layout.generation + 1)
+        layout = replace(layout, generation=layout.generation + 1, form=FORM)
         (self._directory / SERVERS_STATE).unlink(missing_ok=True)
         self._clear_sockets(keep=-1)
         self._write(layout)
@@ -133,7 +134,7 @@ class Proxy:
         """
         process, socket = self._process, self._socket
         assert process is not None and socket is not None, "reload of a balancer that does not run"
-        layout = replace(layout, generation=layout.generation + 1)
+        layout = replace(layout, generation=layout.generation + 1, form=FORM)
         if (problem := await self.find_problem(layout)) is not None:
             raise BalancerRefused(f"HAProxy refuses its new configuration: {problem}")
         line = await Line.open(self._directory, admin_socket(self._generation))
@@ -196,10 +197,23 @@ class Proxy:
     async def status(self, layout: Layout, route: str | None) -> list[TargetStatus]:
         """Every target (of one route) with its state and figures."""
         command = SERVERS if route not in layout.places else f"show stat {layout.places[route or '']} 4 -1"
+        rows, finishing = await self._look(command)
+        return statuses_of(layout, route, rows, finishing, self.figures)
+
+    async def look(self, layout: Layout) -> BalancerFigures:
+        """Every target and every route with its figures."""
+        rows, finishing = await self._look(SERVERS)
+        return BalancerFigures(
+            statuses_of(layout, None, rows, finishing, self.figures),
+            routes_of(layout, rows, finishing, self.figures),
+        )
+
+    async def _look(self, command: str) -> tuple[list[dict[str, str]], dict[Key, int]]:
+        """Rows of statistics, and what former workers have under way; the figures take the counters."""
         rows = read_statistics(await self._ask_socket().ask(command))
         finishing = await self.former.look(self.figures)
         self.figures.observe({**self.figures.present, **read_counters(rows)})
-        return statuses_of(layout, route, rows, finishing, self.figures)
+        return rows, finishing
 
     async def find_problem(self, layout: Layout, route: str | None = None) -> str | None:
         """Why HAProxy would not load the layout (or one route alone); None when it would."""
@@ -265,7 +279,7 @@ class Proxy:
         answer = ""
         maps = render_maps(layout)
         # What a check asks for is there before the server is; host names follow their servers.
-        for name in (PATHS_MAP, NAMES_MAP) if route is None else (PATHS_MAP,):
+        for name in (PATHS_MAP, NAMES_MAP, ROUTES_MAP) if route is None else (PATHS_MAP,):
             answer += await self._bring_map(name, maps[name])
         present = await self._servers(layout, route)
         slots = self._slots(layout, route)

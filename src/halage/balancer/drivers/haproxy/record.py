@@ -44,12 +44,7 @@ def save(directory: Path, layout: Layout, past: dict[Key, Counters]) -> None:
             {
                 "slot": slot,
                 "target": target,
-                "counters": [
-                    counters.requests,
-                    counters.responses_5xx,
-                    counters.bytes_in,
-                    counters.bytes_out,
-                ],
+                "counters": counters.as_tuple(),
             }
             for (slot, target), counters in past.items()
         ]

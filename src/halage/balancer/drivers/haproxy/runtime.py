@@ -14,8 +14,8 @@ from halage.balancer.errors import BalancerDown
 from halage.balancer.model import HealthCheck, Target
 
 ANSWER_WITHIN_S = 3.0
-SERVERS = "show stat -1 4 -1"
-"""Figures of all servers."""
+SERVERS = "show stat -1 6 -1"
+"""Figures of all servers, and of all backends."""
 
 _POOL = "pool-purge-delay 5s pool-max-conn -1"
 """HAProxy's own defaults, which a dynamic server does not get (2.6).

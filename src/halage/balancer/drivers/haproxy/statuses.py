@@ -1,10 +1,10 @@
-"""Statuses of targets from HAProxy's statistics. Pure."""
+"""Statuses of targets and routes from HAProxy's statistics. Pure."""
 
 from collections.abc import Iterable, Mapping
 
-from halage.balancer.drivers.haproxy.figures import Figures, Key
+from halage.balancer.drivers.haproxy.figures import BACKEND, Figures, Key
 from halage.balancer.drivers.haproxy.layout import Layout, Placed
-from halage.balancer.model import TargetState, TargetStatus
+from halage.balancer.model import RouteStatus, TargetState, TargetStatus
 
 _NOT_THERE = "not in HAProxy yet"
 
@@ -37,8 +37,44 @@ def statuses_of(
                     bytes_in=total.bytes_in,
                     bytes_out=total.bytes_out,
                     last_check=last_check(row),
+                    connections=total.connections,
+                    retries=total.retries,
+                    failed_checks=total.failed_checks,
+                    queue=int(row.get("qcur") or 0),
                 )
             )
+    return statuses
+
+
+def routes_of(
+    layout: Layout,
+    rows: Iterable[Mapping[str, str]],
+    finishing: Mapping[Key, int],
+    figures: Figures,
+) -> list[RouteStatus]:
+    """The status of every route. What waits for one target alone waits for the route as well."""
+    present: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    for row in rows:
+        slot = row["pxname"]
+        waiting[slot] = waiting.get(slot, 0) + int(row.get("qcur") or 0)
+        if row["svname"] == BACKEND:
+            present[slot] = int(row.get("scur") or 0)
+    statuses = []
+    for name, slot in layout.places.items():
+        key = (slot, BACKEND)
+        total = figures.total(key)
+        statuses.append(
+            RouteStatus(
+                route=name,
+                in_flight=present.get(slot, 0) + finishing.get(key, 0),
+                queue=waiting.get(slot, 0),
+                bytes_in=total.bytes_in,
+                bytes_out=total.bytes_out,
+                connections=total.connections,
+                retries=total.retries,
+            )
+        )
     return statuses
 
 

@@ -1,4 +1,4 @@
-"""Control groups of units, version 1 and 2: CPU quota, memory, number of processes.
+"""Control groups of units, version 1 and 2: CPU quota, memory, number of processes; what they use.
 
 A unit's group is a directory per hierarchy (one on version 2) below a parent that is named after
 the data directory, so that two installs do not meet. Files are probed rather than versions asked
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from halage.compute.drivers.process.identity import read_kernel_file
 from halage.compute.model import Limits, Usage
 
 CPU_PERIOD_US = 20_000
@@ -47,10 +48,7 @@ class Cgroup:
 
     def processes(self) -> list[int]:
         """The ids of all its processes."""
-        for directory in self.directories:
-            with contextlib.suppress(OSError):
-                return [int(pid) for pid in (directory / "cgroup.procs").read_text().split()]
-        return []
+        return [int(pid) for pid in self._read("cgroup.procs").split()]
 
     def forbid_forks(self) -> None:
         """Keep it from growing, so that killing what is there kills everything."""
@@ -68,7 +66,8 @@ class Cgroup:
         """What it uses; None when CPU or memory are not counted here.
 
         Memory is without the page cache that can be dropped; the peak is the kernel's own and
-        includes it.
+        includes it. Disks: all of it on version 2. Version 1 charges what the page cache writes back
+        to no group, so its bytes are left to /proc, and it counts operations on older kernels only.
         """
         cpu_s = self._cpu_s()
         held = self._number("memory.usage_in_bytes", "memory.current")
@@ -77,8 +76,22 @@ class Cgroup:
         stat = _fields(self._read("memory.stat"))
         droppable = stat.get("total_inactive_file", stat.get("inactive_file", 0))
         peak = self._number("memory.max_usage_in_bytes", "memory.peak")
-        # One process of each unit is the leader, which is ours.
-        return Usage(cpu_s, max(0, held - droppable), peak or held, max(0, len(self.processes()) - 1))
+        cpu = _fields(self._read("cpu.stat"))
+        disks = _disk_totals(self._read("io.stat"))
+        operations = _disk_operations(self._read("blkio.throttle.io_serviced"))
+        return Usage(
+            cpu_s,
+            max(0, held - droppable),
+            peak or held,
+            # One process of each unit is the leader, which is ours.
+            max(0, len(self.processes()) - 1),
+            cpu_periods=cpu.get("nr_periods"),
+            throttled_periods=cpu.get("nr_throttled"),
+            disk_read_bytes=disks.get("rbytes"),
+            disk_write_bytes=disks.get("wbytes"),
+            disk_read_operations=disks.get("rios", operations.get("Read")),
+            disk_write_operations=disks.get("wios", operations.get("Write")),
+        )
 
     def remove(self) -> bool:
         """Delete it; False when the kernel still holds it (EBUSY): try again in a moment."""
@@ -106,7 +119,7 @@ class Cgroup:
     def _read(self, name: str) -> str:
         for directory in self.directories:
             with contextlib.suppress(OSError):
-                return (directory / name).read_text()
+                return read_kernel_file(f"{directory}/{name}")
         return ""
 
     def _write(self, name: str, value: int | str) -> None:
@@ -119,6 +132,26 @@ def _fields(text: str) -> dict[str, int]:
     """`name number` lines as a dictionary."""
     pairs = (line.split() for line in text.splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _disk_totals(text: str) -> dict[str, int]:
+    """`8:0 rbytes=1 wbytes=2 ...` lines of io.stat, added up over the disks."""
+    totals: dict[str, int] = {}
+    for line in text.splitlines():
+        for word in line.split()[1:]:
+            name, _, value = word.partition("=")
+            if value.isdigit():
+                totals[name] = totals.get(name, 0) + int(value)
+    return totals
+
+
+def _disk_operations(text: str) -> dict[str, int]:
+    """`8:0 Read 1` lines, added up over the disks."""
+    totals: dict[str, int] = {}
+    for words in map(str.split, text.splitlines()):
+        if len(words) == 3 and words[2].isdigit():
+            totals[words[1]] = totals.get(words[1], 0) + int(words[2])
+    return totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +200,7 @@ def find_cgroups(name: str, *, process: str = "self") -> Cgroups:
     mounts = _mounts(process)
     version_1 = {
         controller: mount
-        for controller in (*CONTROLLERS, "cpuacct")
+        for controller in (*CONTROLLERS, "cpuacct", "blkio")
         # Read backwards, so that the first mount of each is taken: others show it in containers.
         for mount in reversed(mounts)
         if mount.kind == "cgroup" and controller in mount.options
@@ -234,7 +267,25 @@ def _find_version_1(name: str, mounts: dict[str, _Mount], own: dict[str, str]) -
         if parent not in parents:  # cpu and cpuacct are often one hierarchy
             parents.append(parent)
     missing.pop("cpuacct", None)
+    if "blkio" in mounts:
+        parents += _disk_counting_parent(mounts["blkio"].below(own.get("blkio", "/")), name)
     return Cgroups(tuple(parents), missing)
+
+
+def _disk_counting_parent(base: Path, name: str) -> list[Path]:
+    """The parent where operations of disks are counted: at most one.
+
+    Later kernels (seen on 6.18) count them only for groups with a limit on them, and such a limit
+    slows all that passes it, however high it is.
+    """
+    try:
+        if not _disk_operations((base / "blkio.throttle.io_serviced").read_text()):
+            return []
+        (base / name).mkdir(exist_ok=True)
+        _prove_writable(base / name)
+    except OSError:
+        return []
+    return [base / name]
 
 
 def find_version_2(name: str, candidates: Sequence[Path]) -> Cgroups:
@@ -263,6 +314,10 @@ def _prepare_version_2(name: str, base: Path) -> Cgroups:
             _prove_writable(parent)
         except OSError as error:
             missing[controller] = _refusal(base, error)
+    # To be measured only: where it is not to be had, /proc counts the bytes.
+    with contextlib.suppress(OSError):
+        _enable(base, "io")
+        _enable(parent, "io")
     return Cgroups((parent,), missing)
 
 

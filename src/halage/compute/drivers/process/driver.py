@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,6 +151,11 @@ class ProcessDriver:
         """What it uses now; after its end the last figures. Raises NoSuchUnit."""
         unit = await self._find(unit_id)
         return await self._ending.measure(unit) if unit.end is None else unit.end.usage
+
+    async def measure_all(self, unit_ids: Collection[str]) -> Mapping[str, Usage]:
+        """What each of them uses now, without those that have ended."""
+        units = [unit for unit_id in unit_ids if (unit := self._units.get(unit_id)) is not None]
+        return await self._ending.measure_all([unit for unit in units if unit.end is None])
 
     async def stop(self, unit_id: str, grace_s: float = 10.0) -> Exit | None:
         """SIGTERM to all of it, SIGKILL to what is left after the grace. Idempotent."""

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,9 +15,14 @@ from halage.base.tasks import Tasks
 from halage.compute.drivers.process.identity import open_process
 from halage.compute.drivers.process.launch import remove_group
 from halage.compute.drivers.process.record import End
-from halage.compute.drivers.process.tree import listeners_of, processes_of, send
+from halage.compute.drivers.process.tree import listeners_of, processes_of, scan_processes, send
 from halage.compute.drivers.process.unit import Unit
-from halage.compute.drivers.process.usage import last_usage, measure_processes, usage_of_reaped
+from halage.compute.drivers.process.usage import (
+    last_usage,
+    measure_processes,
+    usage_of_reaped,
+    with_processes,
+)
 from halage.compute.model import Exit, Usage
 
 T = TypeVar("T")
@@ -97,12 +102,28 @@ class Ending:
     async def measure(self, unit: Unit) -> Usage:
         """What it uses now, or what the kernel says of it after its end."""
         usage = unit.group.usage() if unit.group is not None else None
-        if usage is None and unit.reaped is not None:
+        if usage is not None and unit.group is not None:
+            usage = with_processes(usage, unit.group.processes(), unit.leader_pid)
+        elif unit.reaped is not None:
             usage = usage_of_reaped(unit.reaped)
-        if usage is None:
+        else:
             usage = measure_processes(await self._members(unit), unit.leader_pid)
         unit.last_usage = usage
         return usage
+
+    async def measure_all(self, units: Iterable[Unit]) -> dict[str, Usage]:
+        """The same for all of them; those without a cgroup cost one look at /proc in a thread."""
+        found = {}
+        others = []
+        for unit in units:
+            if unit.group is None:
+                others.append(unit)
+                continue
+            found[unit.id] = await self.measure(unit)
+            await asyncio.sleep(0)  # a unit takes 0.1 ms or so: others get their turn in between
+        if others:
+            found |= await self._in_thread(functools.partial(_measure_ungrouped, others))
+        return found
 
     async def _ask(self, unit: Unit) -> None:
         # Just after its start there may be nobody yet but the leader, which does not listen.
@@ -143,3 +164,13 @@ class Ending:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _measure_ungrouped(units: Sequence[Unit]) -> dict[str, Usage]:
+    leaders = {unit.id: unit.record.leader for unit in units if unit.record.leader is not None}
+    found = {}
+    for unit_id, pids in scan_processes(leaders).items():
+        found[unit_id] = measure_processes(pids, leaders[unit_id].pid)
+    for unit in units:
+        unit.last_usage = found.get(unit.id, unit.last_usage)
+    return found

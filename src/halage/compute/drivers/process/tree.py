@@ -3,11 +3,11 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from halage.compute.drivers.process.cgroups import Cgroup
-from halage.compute.drivers.process.identity import Identity, boot_id, read_stat
+from halage.compute.drivers.process.identity import Identity, Stat, boot_id, read_stat
 from halage.compute.drivers.process.shim import UNIT_VARIABLE
 
 
@@ -19,13 +19,28 @@ def processes_of(unit_id: str, leader: Identity, group: Cgroup | None) -> set[in
     """
     if group is not None and group.directories:
         return {pid for pid in group.processes() if _is_alive(pid)}
-    if leader.boot_id != boot_id():
-        return set()
-    stat = read_stat(leader.pid)
-    # A dead leader's number stays taken as long as its session has members. Once somebody else
-    # has the number there are none, and that stranger must not be touched.
-    is_reused = stat is not None and stat.start_ticks != leader.start_ticks
-    return _scan(unit_id, None if is_reused else leader.pid)
+    return scan_processes({unit_id: leader})[unit_id]
+
+
+def scan_processes(leaders: Mapping[str, Identity]) -> dict[str, set[int]]:
+    """The living processes of units without a cgroup, by unit id, in one look at all of /proc."""
+    stats = {
+        int(entry.name): stat
+        for entry in Path("/proc").glob("[0-9]*")
+        if (stat := read_stat(int(entry.name))) is not None and stat.state not in "ZX"
+    }
+    marked: dict[bytes, set[int]] = {}
+    for pid in stats:
+        for variable in _environment(pid):
+            if variable.startswith(_MARK):
+                marked.setdefault(variable.removeprefix(_MARK), set()).add(pid)
+    boot = boot_id()
+    return {
+        unit_id: _family(leader, stats, marked.get(unit_id.encode(), set()))
+        if leader.boot_id == boot
+        else set()
+        for unit_id, leader in leaders.items()
+    }
 
 
 def listeners_of(leader: int, members: set[int], *, is_sandboxed: bool) -> set[int]:
@@ -56,17 +71,17 @@ def _is_alive(pid: int) -> bool:
     return stat is not None and stat.state not in "ZX"
 
 
-def _scan(unit_id: str, leader: int | None) -> set[int]:
-    mark = f"{UNIT_VARIABLE}={unit_id}".encode()
-    stats = {
-        int(entry.name): stat
-        for entry in Path("/proc").glob("[0-9]*")
-        if (stat := read_stat(int(entry.name))) is not None and stat.state not in "ZX"
-    }
-    found = {
-        pid
-        for pid, stat in stats.items()
-        if (leader is not None and leader in (pid, stat.session)) or mark in _environment(pid)
+_MARK = f"{UNIT_VARIABLE}=".encode()
+
+
+def _family(leader: Identity, stats: Mapping[int, Stat], marked: set[int]) -> set[int]:
+    stat = read_stat(leader.pid)
+    # A dead leader's number stays taken as long as its session has members. Once somebody else
+    # has the number there are none, and that stranger must not be touched.
+    is_reused = stat is not None and stat.start_ticks != leader.start_ticks
+    number = None if is_reused else leader.pid
+    found = marked | {
+        pid for pid, stat in stats.items() if number is not None and number in (pid, stat.session)
     }
     while True:
         children = {pid for pid, stat in stats.items() if stat.parent in found} - found

@@ -1,0 +1,91 @@
+"""A tick, the sources that are asked at its end, and what the collector says of itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from halage.monitor.inventory import WatchedEnvironment
+from halage.monitor.metrics.model import MetricWriter, Sample
+
+Cursor = tuple[str, int]
+"""The name of something that is read piece by piece, and how far it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A span of time that has just ended: [at, at + resolution_s)."""
+
+    at: int
+    resolution_s: int
+    environments: tuple[WatchedEnvironment, ...]
+    """Those that are sampled at this resolution."""
+
+
+class Source(Protocol):
+    """Something that can be looked at."""
+
+    @property
+    def name(self) -> str:
+        """A word for messages."""
+        ...
+
+    async def collect(self, tick: Tick) -> Sequence[Sample]:
+        """What there is to say of the tick. May raise, and may be cancelled: its samples are missing then.
+
+        One call at a time. Must not block: what might (a file system, a name server) is done aside.
+        """
+        ...
+
+
+class Watcher(Protocol):
+    """Something that looks between the ticks as well."""
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        ...
+
+
+class TickConsumer(Protocol):
+    """Who is told of each tick that was kept: alarms are evaluated from it."""
+
+    def on_tick(self, at: float, resolution_s: int) -> None:
+        """The tick that began at `at` is kept. Returns at once."""
+        ...
+
+
+class MetricKeeper(MetricWriter, Protocol):
+    """A MetricWriter that keeps cursors in the same transaction as the samples."""
+
+    def write(
+        self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
+    ) -> None:
+        """Keep samples and cursor, both or neither; see MetricWriter. TooOld, MetricsFull: neither."""
+        ...
+
+    def cursor(self, name: str) -> int | None:
+        """The cursor of that name as it was last kept."""
+        ...
+
+    def compact(self, now: float) -> object:
+        """Do a bounded piece of what is due; something true when there is more to do. Runs in a thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorState:
+    """What there is to know of the collector."""
+
+    is_paused: bool
+    """Nothing is collected because the disk is full; it goes on by itself."""
+    pause_reason: str
+    last_tick_at: float | None
+    failures: Mapping[str, int]
+    """Ticks that each source has missed since the start."""
+    troubles: Mapping[str, str]
+    """What is wrong now, by source; empty when all is well."""
+    unreadable_lines: int
+    """Lines of the access log that told of no visit: kept as they are, not counted."""
+    lost_bytes: int
+    """Of the access log, given back to the disk before they were read."""
+    late_visits: int
+    """Visits that were read more than an hour late: they are in the log, not in the metrics."""
