@@ -47,10 +47,7 @@ def mean_and_deviation(past: Past) -> tuple[float, float] | None:
     return mean, max(deviation, LEAST_DEVIATION * abs(mean))
 
 
-def band_of(past: Past, width: float) -> tuple[float, float] | None:
-    """The lower and the upper bound; None where too little is known."""
-    usual = mean_and_deviation(past)
-    if usual is None:
-        return None
+def bounds_of(usual: tuple[float, float], width: float) -> tuple[float, float]:
+    """The lower and the upper bound of the band, `width` deviations around the mean."""
     mean, deviation = usual
     return mean - width * deviation, mean + width * deviation

@@ -10,7 +10,7 @@ Words may be written in lower case as well. A name in quotes is that of an alarm
 
 import graphlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn, TypeAlias
@@ -128,6 +128,29 @@ def cycle_from(name: str, named: Mapping[str, Iterable[str]]) -> list[str] | Non
                 seen.add(other)
                 paths.append([*path, other])
     return None
+
+
+def check_names(name: str, text: str, rules: Mapping[str, Iterable[str]], others: Collection[str]) -> None:
+    """Return when an alarm may have this rule. Raises BadAlarm for what it names and does not find, and for a
+    way that leads back to the alarm itself. `rules`: what the rules of the other alarms name.
+    """
+    named = list(dict.fromkeys(names_in(parse_rule(text))))
+    problem = None
+    if missing := [each for each in named if each != name and each not in others]:
+        problem = f"{missing[0]!r}", f"the name of an alarm of the same project: {_few(others)}"
+    elif path := cycle_from(name, {**rules, name: named}):
+        problem = f"{path_in_words(path)}", "a rule that does not lead back to its own alarm"
+    if problem is not None:
+        found, allowed = problem
+        raise BadAlarm(
+            f"rule: it names {found}, allowed is {allowed}",
+            errors=[{"location": "rule", "found": found, "allowed": allowed}],
+        )
+
+
+def _few(names: Collection[str]) -> str:
+    shown = sorted(names)[:10]
+    return (", ".join(shown) + (", ..." if len(names) > len(shown) else "")) or "there is none yet"
 
 
 def in_order(named: Mapping[str, Iterable[str]]) -> list[str]:

@@ -78,8 +78,9 @@ def kept_action(action: Action) -> Document:
             return {"kind": "tell", "to": [_pair(each) for each in to]}
         case Scale(maximum, minimum, by, to):
             return {"kind": "scale", "by": by, "to": to, "minimum": minimum, "maximum": maximum}
-        case Rollback(within_s):
-            return {"kind": "rollback", "within_s": within_s}
+        case Rollback(within_s, leaving):
+            decided = {} if leaving is None else {"leaving": leaving}
+            return {"kind": "rollback", "within_s": within_s, **decided}
         case Call(method, url, headers):
             sealed = {name: _pair(value) for name, value in headers}
             return {"kind": "call", "method": method, "url": _pair(url), "headers": sealed}
@@ -93,7 +94,7 @@ def action_from(document: Mapping[str, Any]) -> Action:
         case "scale":
             return Scale(document["maximum"], document["minimum"], document["by"], document["to"])
         case "rollback":
-            return Rollback(document["within_s"])
+            return Rollback(document["within_s"], document.get("leaving"))
     headers = tuple((name, Sealed(*pair)) for name, pair in document["headers"].items())
     return Call(document["method"], Sealed(*document["url"]), headers)
 
@@ -106,7 +107,7 @@ def in_words(action: Action) -> str:
         case Scale(maximum, minimum, by, to):
             how = f"to {to}" if to is not None else f"by {by:+}"
             return f"scale {how} (from {minimum} to {maximum} instances)"
-        case Rollback(within_s):
+        case Rollback(within_s, _):
             return f"roll back, if the release was deployed in the last {within_s / 60:g} min"
         case Call(method, url, _):
             return f"{method} {url.shown}"

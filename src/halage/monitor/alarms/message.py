@@ -37,13 +37,11 @@ def message_of(definition: Definition, change: Change, public_url: str) -> Messa
         "",
         f"Where: {place}",
         f"Since: {moment(change.period_end)}",
-        f"Before: {change.state_before.replace('_', ' ').lower()}"
-        if change.state_before is State.INSUFFICIENT_DATA
-        else f"Before: {change.state_before}",
+        f"Before: {change.state_before}",
     ]
     if others := [in_words(each) for each in definition.actions_on(change.state)][:10]:
         lines.append(f"Halage does: {'; '.join(others)}")
-    lines.append(f"Look: {link_to(change.alarm_id, public_url)}")
+    lines += [f"Look: {link_to(change.alarm_id, public_url)}", f"Reference: change {change.id}"]
     return Message(title, "\n".join(lines))
 
 
@@ -63,6 +61,7 @@ def body_of(definition: Definition, change: Change, public_url: str) -> Mapping[
     return {
         "alarm": definition.name,
         "alarm_id": change.alarm_id,
+        "change": change.id,
         "project": definition.project,
         "environment": definition.environment,
         "state": change.state.value,

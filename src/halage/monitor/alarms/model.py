@@ -92,6 +92,8 @@ class Rollback:
     """Return to the last good release, where the present one was deployed at most `within_s` ago."""
 
     within_s: int = 3600
+    leaving: int | None = None
+    """The release that is left: known once it is decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,32 @@ one host are told apart and nothing of the secret can be guessed from it. Who se
 (a definition that was read, changed in another place and sent again) keeps what it stands for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from halage.base.ids import new_id
+from halage.monitor.alarms.documents import ACTION_FIELDS
 from halage.monitor.alarms.errors import BadAlarm
-from halage.monitor.alarms.model import Action, Call, Definition, Rollback, Scale, Sealed, Tell
+from halage.monitor.alarms.model import (
+    Action,
+    Band,
+    Call,
+    Definition,
+    LowSamples,
+    Missing,
+    Operator,
+    Rollback,
+    Scale,
+    Sealed,
+    Side,
+    Tell,
+)
 
 MASK = "***"
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_OWN_HEADERS = frozenset({"idempotency-key", "content-length", "content-type", "host", "transfer-encoding"})
 _SHOWS_HOST = frozenset(
     {"mailto", "mailtos", "json", "jsons", "xml", "xmls", "form", "forms", "syslog", "http", "https"}
 )
@@ -52,12 +69,22 @@ def seal(address: str, box: Box) -> Sealed:
     return Sealed(shown_form(address), box.seal(address))
 
 
-def seal_actions(
-    wanted: Sequence[Mapping[str, Any]], box: Box, before: Definition | None, where: str
-) -> tuple[Action, ...]:
-    """The actions that a request names (already checked for their form), with what is secret sealed."""
+def definition_of(wanted: Mapping[str, Any], box: Box, before: Definition | None) -> Definition:
+    """The definition that a request wants (its form is checked already), with what is secret sealed.
+
+    `before`: the one that it replaces. Raises BadAlarm for a shown form that stands for nothing.
+    """
     kept = _Kept(before)
-    return tuple(_seal_action(each, box, kept, f"{where}.{place}") for place, each in enumerate(wanted))
+    values = {name: value for name, value in wanted.items() if value is not None}
+    for field in ACTION_FIELDS:
+        actions = enumerate(values.get(field, ()))
+        values[field] = tuple(_seal_action(each, box, kept, f"{field}.{place}") for place, each in actions)
+    if (band := values.get("band")) is not None:
+        values["band"] = Band(band["width"], Side(band.get("side", Side.OUTSIDE)))
+    for name, kind in (("operator", Operator), ("missing", Missing), ("low_samples", LowSamples)):
+        if name in values:
+            values[name] = kind(values[name])
+    return Definition(**values)
 
 
 def _seal_action(wanted: Mapping[str, Any], box: Box, kept: "_Kept", where: str) -> Action:
@@ -75,7 +102,13 @@ def _seal_action(wanted: Mapping[str, Any], box: Box, kept: "_Kept", where: str)
         case "rollback":
             return Rollback(wanted.get("within_s", Rollback().within_s))
     url = kept.address(wanted["url"], box, f"{where}.url")
+    if url.shown != wanted["url"]:
+        _check_url(wanted["url"], f"{where}.url")
     headers = wanted.get("headers") or {}
+    for name in headers:
+        if _HEADER.fullmatch(name) is None or name.lower() in _OWN_HEADERS:
+            allowed = "the name of a header that Halage does not set itself"
+            raise _refusal(f"{where}.headers", repr(name)[:100], allowed)
     return Call(
         method=wanted.get("method", "POST"),
         url=url,
@@ -117,9 +150,23 @@ class _Kept:
         return self._headers[url.shown, name]
 
 
+def _check_url(url: str, where: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise _refusal(where, "something else", "an address such as https://hooks.example.org/deploy")
+
+
 def _refuse_mask(where: str) -> BadAlarm:
     allowed = "a new value, or exactly what is shown of one that this alarm has"
+    return _refusal(where, "only what is shown of a secret, and of none that this alarm has", allowed)
+
+
+def _refusal(where: str, found: str, allowed: str) -> BadAlarm:
     return BadAlarm(
-        f"{where}: this is only what is shown of a secret, and not one of this alarm; allowed is {allowed}",
-        errors=[{"location": where, "found": MASK, "allowed": allowed}],
+        f"{where}: found {found}, allowed is {allowed}",
+        errors=[{"location": where, "found": found, "allowed": allowed}],
     )
