@@ -15,6 +15,7 @@ from halage.cli import (
     environments,
     events,
     members,
+    metrics,
     projects,
     runs,
     serve,
@@ -123,6 +124,13 @@ app.add_typer(
             ("set", environments.set_),
             ("unset", environments.unset),
         ],
+    )
+)
+app.add_typer(
+    _group(
+        "metrics",
+        "Metrics: what is measured, and what an expression comes to.",
+        [("list", metrics.list_), ("query", metrics.query)],
     )
 )
 app.add_typer(

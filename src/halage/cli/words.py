@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from halage.base.errors import Invalid
+
 _STYLES = {
     "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "active"),
     "cyan": ("running", "starting", "new", "draining", "stopping"),
@@ -35,6 +37,26 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90s`, `5m`, `1.5h`, `1d`, `2w`, and of several in a row: `1h30m`. Raises Invalid."""
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhdw])", text)
+    seconds = sum(float(count) * _UNITS_S[unit] for count, unit in parts)
+    if "".join(count + unit for count, unit in parts) != text or not 0 < seconds < 1e10:
+        raise Invalid(f"{text!r} is no duration: write a number and s, m, h, d or w, such as 30m or 1d.")
+    return seconds
+
+
+def parse_moment(text: str) -> datetime:
+    """A moment as people write it, in the local time zone unless it names one. Raises Invalid."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"{text!r} is no moment: write 2026-01-05, or '2026-01-05 09:30'.") from error
 
 
 def moment(text: str | None) -> datetime | None:

@@ -75,6 +75,18 @@ class Connection:
         query: dict[str, Any] | None = None,
     ) -> Any:
         """The JSON of the answer, None where there is none. Raises ProblemError, ServerUnreachable."""
+        response = self._request(method, path, body, query)
+        if response.status_code == 204:
+            return None
+        return _read_json(response, self.url)
+
+    def _ask_text(self, method: str, path: str, *, query: dict[str, Any] | None = None) -> str:
+        """The text of the answer, for what is no JSON. Raises ProblemError, ServerUnreachable."""
+        return self._request(method, path, None, query).text
+
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None, query: dict[str, Any] | None
+    ) -> httpx.Response:
         sent = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             response = self._http.request(method, path, json=body, params=sent)
@@ -83,9 +95,7 @@ class Connection:
         except httpx.InvalidURL as error:
             raise self._unreachable(error) from error
         _raise_problem(response, self.url)
-        if response.status_code == 204:
-            return None
-        return _read_json(response, self.url)
+        return response
 
     def _follow(
         self, path: str, *, query: dict[str, Any] | None = None, last_id: str | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Security
 
 from halage.access.model import Principal
-from halage.access.rules import check, is_allowed
+from halage.access.rules import check, is_allowed, visible_projects
 from halage.base.errors import NotAllowed, NotFound
 from halage.web.authentication import bearer_scheme, cookie_scheme, recheck
 from halage.web.services import Services
@@ -63,6 +63,13 @@ class Caller:
     def sees(self, project: str) -> bool:
         """Whether the project may be seen at all."""
         return self.may("project:Show", f"project/{project}")
+
+    def projects_where(self, action: str) -> frozenset[str] | None:
+        """The projects in which the action is allowed; None: in all of them."""
+        seen = visible_projects(self.principal)
+        if seen is None:
+            return None
+        return frozenset(project for project in seen if self.may(action, f"project/{project}"))
 
     def stream(self, produce: Produce) -> EventStream:
         """A stream of events that ends with the caller's right to it, and with the server."""

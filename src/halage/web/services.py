@@ -11,6 +11,7 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.service import Environments
+from halage.monitor.metrics.service import Metrics
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 
@@ -22,6 +23,7 @@ class Services:
     access: Access
     builds: Builds
     environments: Environments
+    metrics: Metrics
     pipeline: Pipeline
     projects: Projects
     database: Database

@@ -11,12 +11,15 @@ import schemathesis
 import structlog
 from hypothesis import HealthCheck
 from schemathesis import Case
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from halage.client import Client
 from halage.web.app import create_api
 from tests.services.web.world import World, make_world
 
 EXAMPLES = 15
+LANGUAGES = {"query_metrics"}
+"""Operations that take a text in a language of its own: no schema says which texts are one."""
 
 
 class LateApp:
@@ -49,7 +52,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 def test_every_route_is_what_the_document_says(case: Case[Any], world: World) -> None:
-    case.call_and_validate(headers={"Authorization": f"Bearer {world.tokens['admin']}"})
+    is_language = case.operation.definition.raw["operationId"] in LANGUAGES
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {world.tokens['admin']}"},
+        excluded_checks=[positive_data_acceptance] if is_language else [],
+    )
 
 
 def test_every_operation_is_described_and_can_be_refused(world: World) -> None:

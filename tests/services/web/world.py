@@ -29,10 +29,12 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.monitor.metrics.service import Metrics
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.app import create_app
 from halage.web.services import Services
+from tests.metrics import MemoryMetrics
 
 NOW = 1_700_000_000.25
 BASE = "http://halage.test"
@@ -255,6 +257,7 @@ class World:
     pipeline: FakePipeline
     environments: FakeEnvironments
     projects: FakeProjects
+    metrics: MemoryMetrics
 
     def client(self, user: str | None = None) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
@@ -286,10 +289,12 @@ async def make_world(directory: Path) -> World:
         FakeEnvironments(),
         FakeProjects(),
     )
+    metrics = MemoryMetrics()
     services = Services(
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),
         database=database,
@@ -298,4 +303,4 @@ async def make_world(directory: Path) -> World:
         source_app=git_app,
         public_url=BASE,
     )
-    return World(create_app(services), services, tokens, builds, pipeline, environments, projects)
+    return World(create_app(services), services, tokens, builds, pipeline, environments, projects, metrics)

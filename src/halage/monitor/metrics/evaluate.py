@@ -25,17 +25,25 @@ from halage.monitor.metrics.syntax import (
     Rate,
 )
 
-MAX_LINES = 1000
-"""Lines of an answer."""
-MAX_POINTS = 100_000
-"""Values of an answer, all lines together."""
-MAX_READ = 1_000_000
-"""Buckets that are read for one statistic."""
-MAX_SKETCHES = 300_000
-"""The same of a percentile: each holds a sketch."""
-_AT_ONCE = 200_000
-_SKETCHES_AT_ONCE = 20_000
-"""Buckets in memory at the same time."""
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much one evaluation may take."""
+
+    lines: int = 1000
+    """Lines of an answer."""
+    points: int = 100_000
+    """Values of an answer, all lines together."""
+    read: int = 1_000_000
+    """Buckets that are read for one statistic."""
+    sketches: int = 300_000
+    """The same of a percentile: each holds a sketch."""
+    read_at_once: int = 200_000
+    """Buckets in memory at the same time."""
+    sketches_at_once: int = 20_000
+    """The same of a percentile."""
+
+
 _REMEMBERED_S = 3600
 _REMEMBERED = 50_000
 """Selectors whose series are remembered, and for how long (of the time that is asked for)."""
@@ -103,8 +111,9 @@ Result = float | list[Line]
 class Evaluator:
     """Evaluates expressions over one reader. Safe from any thread."""
 
-    def __init__(self, reader: MetricReader) -> None:
+    def __init__(self, reader: MetricReader, sizes: Sizes | None = None) -> None:
         self._reader = reader
+        self._sizes = sizes or Sizes()
         self._remembered: dict[tuple[str, tuple[str, ...] | None, Visible], _Matched] = {}
 
     def evaluate(
@@ -116,13 +125,13 @@ class Evaluator:
         of the resolution of each series. Raises TooLarge.
         """
         while True:
-            frame = _frame(start, end, period_s, visible)
+            frame = _frame(start, end, period_s, visible, self._sizes.points)
             try:
                 result = self._node(expression.root, frame)
             except _Coarser as coarser:
                 period_s = coarser.period_s
                 continue
-            return _evaluation(result, frame)
+            return _evaluation(result, frame, self._sizes)
 
     def resolution(self, expression: Expression, start: float, end: float, visible: Visible) -> int:
         """The coarsest resolution of the series that are meant (seconds); 1 where there are none."""
@@ -160,7 +169,7 @@ class Evaluator:
         if frame.period_s % matched.resolution_s:
             raise _Coarser(math.ceil(frame.period_s / matched.resolution_s) * matched.resolution_s)
         with_sketches = ask.aggregate is Aggregate.PERCENTILE
-        _check_size(ask, matched.count, frame, MAX_SKETCHES if with_sketches else MAX_READ)
+        _check_size(ask, matched.count, frame, self._sizes.sketches if with_sketches else self._sizes.read)
         groups = matched.groups
         if matched.count == 1:
             buckets = self._read(groups[0].series, frame, with_sketches)
@@ -170,7 +179,8 @@ class Evaluator:
     def _read_groups(
         self, ask: Ask, groups: Sequence[_Group], frame: _Frame, with_sketches: bool
     ) -> list[Line]:
-        size = max(1, (_SKETCHES_AT_ONCE if with_sketches else _AT_ONCE) // frame.count)
+        at_once = self._sizes.sketches_at_once if with_sketches else self._sizes.read_at_once
+        size = max(1, at_once // frame.count)
         lines = []
         for batch, is_whole in _batches(groups, size):
             if is_whole:
@@ -230,15 +240,15 @@ def evaluate(
     return Evaluator(reader).evaluate(expression, start, end, period_s, visible)
 
 
-def _frame(start: float, end: float, period_s: int, visible: Visible) -> _Frame:
+def _frame(start: float, end: float, period_s: int, visible: Visible, points: int) -> _Frame:
     first = math.floor(start / period_s) * period_s
     count = max(1, math.ceil((end - first) / period_s))
-    if count > MAX_POINTS:
+    if count > points:
         raise TooLarge(
-            f"{count} periods of {period_s} s lie between the two moments; an answer may have {MAX_POINTS} "
-            f"values. Ask for a period of {math.ceil((end - start) / MAX_POINTS)} s or longer.",
+            f"{count} periods of {period_s} s lie between the two moments; an answer may have {points} "
+            f"values. Ask for a period of {math.ceil((end - start) / points)} s or longer.",
             periods=count,
-            allowed=MAX_POINTS,
+            allowed=points,
         )
     return _Frame(first, first + count * period_s, period_s, count, visible, [], [])
 
@@ -331,7 +341,7 @@ def _each(lines: Sequence[Line], change: Callable[[Values], Values]) -> list[Lin
     return [Line(line.dimensions, line.open, change(line.values)) for line in lines]
 
 
-def _evaluation(result: Result, frame: _Frame) -> Evaluation:
+def _evaluation(result: Result, frame: _Frame, sizes: Sizes) -> Evaluation:
     lines = result if isinstance(result, list) else [Line({}, (), [result] * frame.count)]
     kept = []
     for line in lines:
@@ -341,20 +351,20 @@ def _evaluation(result: Result, frame: _Frame) -> Evaluation:
         ]
         if any(value is not None for value in values):
             kept.append(Line(line.dimensions, line.open, values))
-    if len(kept) > MAX_LINES:
+    if len(kept) > sizes.lines:
         raise TooLarge(
-            f"The answer has {len(kept)} lines; it may have {MAX_LINES}. Name more dimensions, merge with "
+            f"The answer has {len(kept)} lines; it may have {sizes.lines}. Name more dimensions, merge with "
             "`by`, or take highest(...) of them.",
             lines=len(kept),
-            allowed=MAX_LINES,
+            allowed=sizes.lines,
         )
-    if len(kept) * frame.count > MAX_POINTS:
-        needed = math.ceil(len(kept) * frame.count / MAX_POINTS) * frame.period_s
+    if len(kept) * frame.count > sizes.points:
+        needed = math.ceil(len(kept) * frame.count / sizes.points) * frame.period_s
         raise TooLarge(
             f"The answer has {len(kept)} lines of {frame.count} values, {len(kept) * frame.count} in all; it "
-            f"may have {MAX_POINTS}. Ask for a period of {needed} s or longer, or for fewer lines.",
+            f"may have {sizes.points}. Ask for a period of {needed} s or longer, or for fewer lines.",
             lines=len(kept),
             periods=frame.count,
-            allowed=MAX_POINTS,
+            allowed=sizes.points,
         )
     return Evaluation(frame.start, frame.period_s, tuple(kept), tuple(frame.problems), tuple(frame.unmatched))

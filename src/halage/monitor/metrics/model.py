@@ -1,6 +1,7 @@
 """Series and their samples; what is read back; the contracts of those who write and read them."""
 
 import fnmatch
+import functools
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +98,12 @@ class Selector:
 def _is_like(text: str, pattern: str) -> bool:
     if "*" not in pattern and "?" not in pattern:
         return text == pattern
-    return re.fullmatch(fnmatch.translate(pattern.replace("[", "[[]")), text) is not None
+    return _compiled(pattern).match(text) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
 @dataclass(slots=True)

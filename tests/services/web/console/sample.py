@@ -28,9 +28,11 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.monitor.metrics.service import Metrics
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
+from tests.metrics import MemoryMetrics
 from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
 
 PASSWORD = "a boat and two locks"
@@ -540,6 +542,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        metrics=Metrics(MemoryMetrics(), clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
         database=database,
