@@ -92,7 +92,7 @@ class Post:
 class Hands:
     """An Actuator that changes nothing but itself."""
 
-    standing: Standing = Standing(2, 7, NOW - 600)
+    standing: Standing = field(default_factory=lambda: Standing(2, 7, NOW - 600))
     done: list[tuple[Any, ...]] = field(default_factory=list)
     before: Callable[[str], None] = lambda verb: None
     """Called before each change; what it raises is what the environment says."""

@@ -10,7 +10,7 @@ from halage.base.database import Transaction
 from halage.monitor.alarms import store
 from halage.monitor.alarms.documents import action_from, in_words, kept_action
 from halage.monitor.alarms.errors import NoSuchAlarm
-from halage.monitor.alarms.model import Action, Alarm, Change, Definition, Tell, Verdict
+from halage.monitor.alarms.model import Action, Alarm, Change, Definition, State, Tell, Verdict
 
 ACTOR = "halage"
 KEPT_CHANGES = 1000
@@ -90,9 +90,22 @@ def record_change(
     note(tx, "monitor:AlarmChanged", ACTOR, alarm.id, alarm.definition, **details, change=change_id)
     set_evaluated_until(tx, period_end)
     _forget_old_changes(tx, alarm.id, change_id)
-    actions = [part for each in alarm.definition.actions_on(verdict.state) for part in expand(each)]
+    actions: list[Action] = []
+    if verdict.state is not State.OK or _has_alarmed(tx, alarm.id, change_id):
+        actions = [part for each in alarm.definition.actions_on(verdict.state) for part in expand(each)]
     state = store.HELD if is_muted else store.WAITING
     return [_insert_delivery(tx, change_id, place, each, state) for place, each in enumerate(actions)]
+
+
+def _has_alarmed(tx: Transaction, alarm_id: int, change_id: int) -> bool:
+    """Whether there was an alarm since it was well: a new alarm that is well from the start is no news."""
+    table = store.alarm_changes_table
+    query = (
+        select(table.c.state)
+        .where(table.c.alarm_id == alarm_id, table.c.id < change_id, table.c.state != State.INSUFFICIENT_DATA)
+        .order_by(table.c.id.desc())
+    )
+    return tx.execute(query.limit(1)).scalar_one_or_none() == State.ALARM
 
 
 def _moment_of(tx: Transaction, alarm_id: int, period_end: float) -> float:
