@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from halage.client.alarms import AlarmCalls
 from halage.client.connection import StreamEvent
 from halage.client.metrics import MetricCalls
 
 Document = dict[str, Any]
 
 
-class Client(MetricCalls):
+class Client(MetricCalls, AlarmCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -34,6 +34,7 @@ from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.app import create_app
 from halage.web.services import Services
+from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
 
 NOW = 1_700_000_000.25
@@ -292,6 +293,7 @@ async def make_world(directory: Path) -> World:
     metrics = MemoryMetrics()
     services = Services(
         access=access,
+        alarms=quiet_alarms(database, clock, access.secrets, metrics, BASE),
         builds=cast(Any, builds),
         environments=cast(Any, environments),
         metrics=Metrics(metrics, clock),
