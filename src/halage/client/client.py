@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
+from halage.client.alarms import AlarmCalls
 from halage.client.connection import StreamEvent
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
@@ -21,7 +22,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls):
+class Client(MetricCalls, MetricIntakeCalls, AlarmCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -261,9 +261,14 @@ def _validation_problem(entry: Mapping[str, Any]) -> dict[str, Any]:
     return problem
 
 
+_SECRET_PARTS = frozenset(
+    {"password", "value", "secret", "on_alarm", "on_ok", "on_insufficient_data"}  # actions hold addresses
+)
+
+
 def _may_be_secret(location: Sequence[Any]) -> bool:
     """Whether what was found there must not be repeated: a body may hold passwords and secret values."""
-    return len(location) < 2 or any(part in ("password", "value", "secret") for part in location)
+    return len(location) < 2 or not _SECRET_PARTS.isdisjoint(location)
 
 
 def _short(value: Any) -> str:

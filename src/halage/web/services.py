@@ -11,6 +11,7 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.service import Environments
+from halage.monitor.alarms.service import Alarms
 from halage.monitor.metrics.service import Metrics
 from halage.monitor.intake.service import Intake
 from halage.monitor.outlet.exposition import Exposition
@@ -23,6 +24,7 @@ class Services:
     """What the routes call. `stopping` is set when the server begins to stop: it ends every stream."""
 
     access: Access
+    alarms: Alarms
     builds: Builds
     environments: Environments
     metrics: Metrics

@@ -38,6 +38,7 @@ from halage.monitor.outlet.accumulator import Accumulator
 from halage.monitor.outlet.exposition import Exposition
 from halage.web.app import create_app
 from halage.web.services import Services
+from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
 from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
 
@@ -300,6 +301,7 @@ async def make_world(directory: Path) -> World:
     intake = Intake(Ports(HandInventory(), accumulator, store, clock), IntakeLimits(), KEYS)
     services = Services(
         access=access,
+        alarms=quiet_alarms(database, clock, access.secrets, metrics, BASE),
         builds=cast(Any, builds),
         environments=cast(Any, environments),
         metrics=Metrics(metrics, clock),

@@ -1,8 +1,15 @@
-"""The tables of alarms, of their changes and of what has to be delivered."""
+"""The tables of alarms, of their changes and of what has to be delivered, and what is read of them."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, select
+from sqlalchemy.engine import Row
+
+from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.monitor.alarms.documents import action_from, from_document, in_words
+from halage.monitor.alarms.model import Alarm, Change, Delivery, State
 
 alarms_table = Table(
     "alarms",
@@ -62,3 +69,100 @@ alarm_clock_table = Table(
     Column("id", Integer, primary_key=True),
     Column("evaluated_until", Instant, nullable=False),
 )
+
+alarm_defaults_table = Table(
+    "alarm_defaults",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("environment", String(63), primary_key=True),
+    Column("word", String(63), primary_key=True),
+)
+"""The default alarms that were made, so that one that people delete does not come back. "" for the server."""
+
+WAITING, HELD, DELIVERED, FAILED, DROPPED = "waiting", "held", "delivered", "failed", "dropped"
+"""States of a delivery."""
+
+
+def alarm_of(row: Row[Any]) -> Alarm:
+    """The alarm that a row tells of."""
+    return Alarm(
+        id=row.id,
+        definition=from_document(row.definition),
+        is_default=row.is_default,
+        state=State(row.state),
+        reason=row.reason,
+        state_at=row.state_at,
+        is_disabled=row.is_disabled,
+        disabled_until=row.disabled_until,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
+
+
+def alarm_row(tx: Transaction, alarm_id: int) -> Row[Any] | None:
+    """One alarm."""
+    return tx.execute(select(alarms_table).where(alarms_table.c.id == alarm_id)).one_or_none()
+
+
+def alarm_rows(
+    tx: Transaction, project: str | None = None, *, after: int = 0, limit: int | None = None
+) -> Sequence[Row[Any]]:
+    """Alarms in the order of their ids, those of one project where it is named."""
+    query = select(alarms_table).where(alarms_table.c.id > after).order_by(alarms_table.c.id)
+    if project is not None:
+        query = query.where(alarms_table.c.project == project)
+    return tx.execute(query.limit(limit)).all()
+
+
+def neighbour_rows(tx: Transaction, project: str | None) -> Sequence[Row[Any]]:
+    """The alarms of one project, or of the server: those that share their names."""
+    column = alarms_table.c.project
+    is_there = column.is_(None) if project is None else column == project
+    return tx.execute(select(alarms_table).where(is_there).order_by(alarms_table.c.id)).all()
+
+
+def change_rows(
+    tx: Transaction, alarm_id: int, *, before: int | None = None, limit: int = 50
+) -> Sequence[Row[Any]]:
+    """Changes of an alarm, newest first."""
+    table = alarm_changes_table
+    query = select(table).where(table.c.alarm_id == alarm_id).order_by(table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return tx.execute(query).all()
+
+
+def delivery_rows(tx: Transaction, change_ids: Iterable[int]) -> Sequence[Row[Any]]:
+    """What is done because of these changes."""
+    table = alarm_deliveries_table
+    query = select(table).where(table.c.change_id.in_(list(change_ids)))
+    return tx.execute(query.order_by(table.c.change_id, table.c.position)).all()
+
+
+def change_of(row: Row[Any], deliveries: Iterable[Row[Any]] = ()) -> Change:
+    """The change that a row tells of."""
+    return Change(
+        id=row.id,
+        alarm_id=row.alarm_id,
+        period_end=row.period_end,
+        at=row.at,
+        state_before=State(row.state_before),
+        state=State(row.state),
+        reason=row.reason,
+        facts=row.facts,
+        deliveries=tuple(delivery_of(each) for each in deliveries if each.change_id == row.id),
+    )
+
+
+def delivery_of(row: Row[Any]) -> Delivery:
+    """The delivery that a row tells of, without what is secret of it."""
+    return Delivery(
+        id=row.id,
+        what=in_words(action_from(row.action)),
+        state=row.state,
+        attempts=row.attempts,
+        next_at=row.next_at,
+        error=row.error,
+        ended_at=row.ended_at,
+    )

@@ -31,6 +31,13 @@ def _create_alarms() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm_clock")),
     )
     op.create_table(
+        "alarm_defaults",
+        sa.Column("project", sa.String(length=63), nullable=False),
+        sa.Column("environment", sa.String(length=63), nullable=False),
+        sa.Column("word", sa.String(length=63), nullable=False),
+        sa.PrimaryKeyConstraint("project", "environment", "word", name=op.f("pk_alarm_defaults")),
+    )
+    op.create_table(
         "alarms",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("project", sa.String(length=63), nullable=True),
