@@ -5,11 +5,12 @@ from typing import Any
 from urllib.parse import quote
 
 from halage.client.connection import Connection, StreamEvent
+from halage.client.logs import LogCalls
 
 Document = dict[str, Any]
 
 
-class Client(Connection):
+class Client(LogCalls, Connection):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

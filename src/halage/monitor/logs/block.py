@@ -139,7 +139,7 @@ def unpack_meta(packed: bytes) -> Meta:
 
 
 def _numbers(kind: str, raw: bytes, at: int, count: int) -> "tuple[array[int], int]":
-    numbers: "array[int]" = array(kind)
+    numbers: array[int] = array(kind)
     end = at + count * numbers.itemsize
     if end > len(raw):
         raise ValueError("it is too short")

@@ -38,9 +38,7 @@ class Intake:
         """Whether more should be read: from half of the limit on, sources that can wait do."""
         return self._waiting_bytes < self._most_bytes // 2
 
-    def append(
-        self, group: Group, stream: str, lines: Sequence[Line], source: Source | None = None
-    ) -> bool:
+    def append(self, group: Group, stream: str, lines: Sequence[Line], source: Source | None = None) -> bool:
         """Take lines in; says whether there was room. Never blocks, never raises.
 
         Without room they are counted as dropped, but for those of an output: it is read again later.

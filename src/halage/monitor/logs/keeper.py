@@ -60,6 +60,7 @@ class LogKeeper:
         self._cleaned_at = around.clock.monotonic()
         self._told = Figures()
         self._trouble = ""
+        self._is_closed = False
         self.news: Bell[None] = Bell()
         """Rings when lines were kept."""
 
@@ -109,7 +110,10 @@ class LogKeeper:
         self._tell("; ".join(dict.fromkeys(troubles)))
 
     async def close(self) -> None:
-        """Write what waits, as far as that is possible, and let go of the file."""
+        """Write what waits, as far as that is possible, and let go of the file. Idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             await self._write()
         except (sqlite3.Error, OSError) as error:

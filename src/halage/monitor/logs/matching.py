@@ -37,8 +37,8 @@ def make_matcher(search: Search) -> Matcher:
     """
     if len(search.fields) > MOST_CONDITIONS:
         raise BadSearch(f"A search has at most {MOST_CONDITIONS} fields, not {len(search.fields)}.")
-    for text in (search.text, search.not_text):
-        if "\n" in text:
+    for each in (search.text, search.not_text):
+        if "\n" in each:
             raise BadSearch("A search looks at one line at a time: leave the line break out.")
     text, not_text = _encode(search.text), _encode(search.not_text)
     if search.ignores_case:

@@ -320,4 +320,3 @@ def _advance(tx: Transaction, outlet_id: int, cursor: int) -> None:
 
 def _set_state(tx: Transaction, outlet_id: int, state: str, error: str) -> None:
     tx.change(update(table).where(table.c.id == outlet_id).values(state=state, error=error))
-

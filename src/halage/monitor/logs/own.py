@@ -29,9 +29,7 @@ class OwnLog:
         self._early: deque[Line] = deque(maxlen=_EARLY_LINES)
         self._busy = threading.local()
 
-    def __call__(
-        self, logger: Any, method: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Copy one event."""
         if not getattr(self._busy, "is_set", False):
             self._busy.is_set = True
@@ -63,7 +61,9 @@ class OwnLog:
 def _as_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
     copy = structlog.processors.format_exc_info(logger, method, dict(event))
     copy.setdefault("level", method)
-    text = json.dumps({name: _short(value) for name, value in copy.items()}, default=_text, ensure_ascii=False)
+    text = json.dumps(
+        {name: _short(value) for name, value in copy.items()}, default=_text, ensure_ascii=False
+    )
     return text.encode(errors="replace")
 
 

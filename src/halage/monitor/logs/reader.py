@@ -71,7 +71,8 @@ class Snapshot:
         for group_id in group_ids:
             query = f"SELECT {_COLUMNS} FROM blocks WHERE group_id=? AND first_id < ?"  # noqa: S608
             found += [
-                BlockRow(*row) for row in self.db.execute(query, (group_id, _LAST if before is None else before))
+                BlockRow(*row)
+                for row in self.db.execute(query, (group_id, _LAST if before is None else before))
             ]
         found.sort(key=lambda row: row.last_id, reverse=True)
         return found
@@ -216,9 +217,7 @@ class Backlog:
     """Lines past it were removed by age or size."""
 
 
-def _lines_after(
-    snapshot: Snapshot, group_id: int, after: int, problems: list[str]
-) -> Iterator[KeptLine]:
+def _lines_after(snapshot: Snapshot, group_id: int, after: int, problems: list[str]) -> Iterator[KeptLine]:
     for row in snapshot.blocks_after(group_id, after):
         try:
             packed_meta, packed_text = snapshot.packed(row.id)
@@ -250,6 +249,14 @@ def _summary(snapshot: Snapshot, group_id: int, group: Group) -> GroupSummary | 
         return None
     query = "SELECT name FROM streams WHERE group_id=? ORDER BY last_id DESC LIMIT ?"
     streams = snapshot.db.execute(query, (group_id, _STREAMS_SHOWN)).fetchall()
+    lines, size_bytes, first_at, last_at = row
     return GroupSummary(
-        group.name, group.project, group.environment, *row, tuple(name for (name,) in streams)
+        group.name,
+        group.project,
+        group.environment,
+        lines,
+        size_bytes,
+        first_at,
+        last_at,
+        tuple(name for (name,) in streams),
     )

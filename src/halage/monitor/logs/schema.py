@@ -37,9 +37,10 @@ CREATE TABLE IF NOT EXISTS bodies (
 
 
 def open_writer(directory: Path) -> sqlite3.Connection:
-    """The connection that writes; makes the file where there is none. Raises sqlite3.OperationalError, OSError.
+    """The connection that writes; makes the file where there is none.
 
-    A file that is no database any more is set aside under another name, and a new one is begun.
+    Raises sqlite3.OperationalError, OSError. A file that is no database any more is set aside under
+    another name, and a new one is begun.
     """
     directory.mkdir(mode=0o700, exist_ok=True)
     path = directory / FILE

@@ -261,9 +261,7 @@ def _lines_wanted(text: bytes, folded: bytes, meta: Meta, wanted: _Wanted) -> li
     return found
 
 
-def _candidates(
-    text: bytes, folded: bytes, matcher: Matcher, count: int
-) -> Iterator[tuple[int, bytes]]:
+def _candidates(text: bytes, folded: bytes, matcher: Matcher, count: int) -> Iterator[tuple[int, bytes]]:
     """Lines that have the first thing looked for, newest first, with their indexes."""
     if not matcher.needles:
         lines = text.split(b"\n")
@@ -321,5 +319,3 @@ def _count_hits(hits: _Hits, start: float, period_s: float, buckets: list[int]) 
         bucket = int((hits.meta.times_ms[index] / 1000 - start) // period_s)
         if 0 <= bucket < len(buckets):
             buckets[bucket] += 1
-
-

@@ -45,6 +45,10 @@ class Logs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Write what waits, and let go of the file and the threads. Idempotent."""
         await self._keeper.close()
         self._searcher.close()
 
@@ -95,9 +99,10 @@ class Logs:
         before: int | None = None,
         budget_s: float = BUDGET_S,
     ) -> Page:
-        """The newest lines of these groups that are wanted, those before an id. Raises BadSearch, Unavailable.
+        """The newest lines of these groups that are wanted, those before an id.
 
-        A search whose time is over returns what it has, with the id to go on before.
+        Raises BadSearch, Unavailable. A search whose time is over returns what it has, with the id to
+        go on before.
         """
         return await asyncio.to_thread(
             self._searcher.search, groups, search, limit=limit, before=before, budget_s=budget_s
@@ -124,10 +129,11 @@ class Logs:
         """The id of the newest line that is kept, 0 for none."""
         return await asyncio.to_thread(self._reader.last_id)
 
-    async def follow(
-        self, groups: Sequence[str], search: Search, after: int
-    ) -> AsyncIterator[KeptLine]:
-        """Lines past an id that are wanted, in order, then new ones as they come. Raises BadSearch, Unavailable."""
+    async def follow(self, groups: Sequence[str], search: Search, after: int) -> AsyncIterator[KeptLine]:
+        """Lines past an id that are wanted, in order, then new ones as they come.
+
+        Raises BadSearch, Unavailable.
+        """
         with self._keeper.followed(), self._keeper.news.listen(None) as news:
             while True:
                 news.clear()
@@ -172,10 +178,6 @@ def _is_wanted(search: Search) -> Callable[[KeptLine], bool]:
     end = float("inf") if search.end is None else search.end
 
     def wanted(line: KeptLine) -> bool:
-        return (
-            start <= line.at < end
-            and search.stream in (None, line.stream)
-            and matcher.matches(line.text)
-        )
+        return start <= line.at < end and search.stream in (None, line.stream) and matcher.matches(line.text)
 
     return wanted

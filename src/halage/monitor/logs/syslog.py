@@ -1,7 +1,8 @@
-"""Lines to a syslog collector: RFC 5424 messages over UDP (RFC 5426), TCP (RFC 6587, octet counting) or TLS (RFC 5425).
+"""Lines to a syslog collector: messages of RFC 5424 over UDP (RFC 5426), TCP (RFC 6587) or TLS (RFC 5425).
 
-Syslog has no acknowledgement. Over TCP and TLS lines count as delivered once the collector's
-machine has taken them (Linux tells how many bytes it has not); over UDP once they were sent.
+Over TCP and TLS messages are framed by octet counting. Syslog has no acknowledgement: there lines
+count as delivered once the collector's machine has taken them (Linux tells how many bytes it has
+not), over UDP once they were sent.
 """
 
 import asyncio
@@ -70,7 +71,7 @@ class DatagramChannel:
                         asyncio.DatagramProtocol, remote_addr=self._address
                     )
             except (OSError, TimeoutError) as error:
-                raise NotDelivered(f"{self._address[0]}: {error or 'no answer'}") from error
+                raise NotDelivered(f"{self._address[0]}: {str(error) or 'no answer'}") from error
         for line in lines:
             self._transport.sendto(message_of(line, self._host_name)[:LARGEST_DATAGRAM])
         await asyncio.sleep(0)
