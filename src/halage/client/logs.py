@@ -81,7 +81,7 @@ class LogCalls(Connection):
         """Send lines on from now on."""
         body: Document = {"name": name, "address": address, "groups": list(groups)}
         if headers:  # for an HTTP collector alone
-            body["headers"] = headers
+            body["headers"] = [{"name": name, "value": value} for name, value in headers.items()]
         return dict(self._ask("POST", "/logs/outlets", body=body))
 
     def show_log_outlet(self, number: int) -> Document:

@@ -234,7 +234,8 @@ async def list_log_outlets(caller: Signed, door: Door) -> list[LogOutlet]:
 async def create_log_outlet(body: LogOutletWanted, caller: Signed, door: Door) -> LogOutlet:
     """Send lines on from now on: to syslog, or to an HTTP collector. For administrators."""
     caller.must("monitor:SetOutlet", "server")
-    headers = body.headers if isinstance(body, HttpOutletWanted) else {}
+    wanted = body.headers if isinstance(body, HttpOutletWanted) else []
+    headers = {header.name: header.value for header in wanted}
     made = await door.logs.outlets.create(body.name, body.address, body.groups, headers, actor=caller.name)
     return LogOutlet.of(made)
 

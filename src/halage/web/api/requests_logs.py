@@ -166,6 +166,13 @@ class SyslogOutletWanted(RequestBody):
     groups: GroupPatterns = ["*"]
 
 
+class HeaderWanted(RequestBody):
+    """A header of HTTP requests."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,100}$", examples=["Authorization"])
+    value: str = Field(pattern=r"^[!-~]([ -~]{0,1998}[!-~])?$")
+
+
 class HttpOutletWanted(RequestBody):
     """A collector that takes JSON lines in the body of a POST, to send lines on to, from now on."""
 
@@ -176,11 +183,8 @@ class HttpOutletWanted(RequestBody):
         examples=["https://logs.example.org/lines"],
     )
     groups: GroupPatterns = ["*"]
-    headers: dict[
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")],
-        Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,1998}[!-~])?$")],
-    ] = Field(
-        default={},
+    headers: list[HeaderWanted] = Field(
+        default=[],
         max_length=20,
         description="Sent along with each request. Encrypted at rest, never read back.",
     )
