@@ -77,7 +77,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.executescript(_TABLES)
         # A new file's ids begin past those of a file that was lost: what others go on from stays true.
         connection.execute(
-            "INSERT INTO facts VALUES ('next_id', ?) ON CONFLICT DO NOTHING", (int(time.time()) * 100_000,)
+            "INSERT INTO facts VALUES ('next_id', ?) ON CONFLICT DO NOTHING", (int(time.time() * 1000) * 100,)
         )
     except BaseException:
         connection.close()
