@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from halage.build.model import ConsoleLine
@@ -31,23 +31,39 @@ class Masker:
 class Console:
     """Writes one job's console to a file: `SECONDS<TAB>TEXT` a line."""
 
-    def __init__(self, path: Path, masker: Masker, limit_bytes: int) -> None:
-        """Start the file anew: what was there belongs to an attempt that this one replaces or repeats."""
+    def __init__(
+        self,
+        path: Path,
+        masker: Masker,
+        limit_bytes: int,
+        copy: Callable[[int, float, str], None] | None = None,
+    ) -> None:
+        """Start the file anew: what was there belongs to an attempt that this one replaces or repeats.
+
+        `copy(number, at_s, text)` is told of each line that is written.
+        """
         self._file = open(path, "wb", opener=_private)  # noqa: SIM115 - lives as long as the job
         self._masker = masker
         self._left = limit_bytes
         self._is_full = False
+        self._copy = copy
+        self._count = 0
 
     def write(self, at_s: float, text: str) -> None:
         """Add one line."""
         if self._is_full:
             return
-        line = f"{at_s:.3f}\t{self._masker.mask(text)[:LONGEST_LINE]}\n".encode(errors="replace")
+        kept = self._masker.mask(text)[:LONGEST_LINE]
+        line = f"{at_s:.3f}\t{kept}\n".encode(errors="replace")
         self._left -= len(line)
         if self._left < 0:
             self._is_full = True
-            line = f"{at_s:.3f}\t[Halage: the console is full; what follows is not kept]\n".encode()
+            kept = "[Halage: the console is full; what follows is not kept]"
+            line = f"{at_s:.3f}\t{kept}\n".encode()
         self._file.write(line)
+        if self._copy is not None:
+            self._copy(self._count, at_s, kept)
+        self._count += 1
 
     def flush(self) -> None:
         """Make what was written visible to readers."""

@@ -26,6 +26,7 @@ from halage.build.watch import Watch
 from halage.compute.accounts import Accounts
 from halage.compute.driver import ComputeDriver
 from halage.compute.model import Account, Exit, Limits, Sandbox, UnitSpec
+from halage.monitor.logs.model import Group, Line, NumberedSink
 from halage.site.document import site_from_document
 from halage.site.model import Site
 from halage.site.serving import job_environment
@@ -74,6 +75,8 @@ class Workshop:
     """Variables of the server that commands get too: proxies and package indexes."""
     on_first_command: Callable[[int, float], None] = lambda run_id, at: None
     """Told of the run and the moment whenever a job's commands begin."""
+    logs: NumberedSink | None = None
+    """Where the lines of consoles go as well."""
 
 
 class BuildController:
@@ -249,10 +252,23 @@ class BuildController:
         path = self.console_path(row.id)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         masker = Masker(await self._w.secrets_of(row.project))
-        console = Console(path, masker, self._w.limits.console_bytes)
+        console = Console(path, masker, self._w.limits.console_bytes, self._copy_to_logs(row))
         if self._w.sandbox_warning:
             console.write(0.0, f"warning: {self._w.sandbox_warning}")
         return console
+
+    def _copy_to_logs(self, row: Any) -> Callable[[int, float, str], None] | None:
+        """Each attempt is a source of its own: one that is adopted, and read again, doubles nothing."""
+        logs = self._w.logs
+        if logs is None:
+            return None
+        group, stream, source = Group.named(f"{row.project}/builds"), f"job-{row.id}", _unit_id(row)
+
+        def copy(number: int, at_s: float, text: str) -> None:
+            line = Line(row.started_at + at_s, text.encode(errors="replace"))
+            logs.append_numbered(group, stream, source, number, [line])
+
+        return copy
 
     async def _check_out(self, row: Any, workspace: Path, account: Account | None) -> None:
         """A fresh tree of the pinned commit; what an attempt that was cut off left is removed."""

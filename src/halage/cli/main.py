@@ -14,6 +14,7 @@ from halage.cli import (
     demo,
     environments,
     events,
+    logs,
     members,
     metrics,
     metric_intake,
@@ -71,6 +72,7 @@ for name_, function_ in (
     ("approve", runs.approve),
     ("reject", runs.reject),
     ("events", events.events),
+    ("logs", logs.logs),
     ("git-credential", credentials.git_credential),
 ):
     app.command(name_)(takes_output(function_))
@@ -127,6 +129,32 @@ app.add_typer(
         ],
     )
 )
+LOGS = _group(
+    "log",
+    "Logs: groups of lines, files of them, filters that become metrics, outlets that they are sent on to.",
+    [("groups", logs.groups), ("export", logs.export)],
+)
+LOGS.add_typer(
+    _group(
+        "filter",
+        "Searches whose hits are counted in a metric.",
+        [("create", logs.create_filter), ("list", logs.list_filters), ("delete", logs.delete_filter)],
+    )
+)
+LOGS.add_typer(
+    _group(
+        "outlet",
+        "Places outside that lines are sent on to.",
+        [
+            ("create", logs.create_outlet),
+            ("list", logs.list_outlets),
+            ("pause", logs.pause_outlet),
+            ("resume", logs.resume_outlet),
+            ("delete", logs.delete_outlet),
+        ],
+    )
+)
+app.add_typer(LOGS)
 app.add_typer(
     _group(
         "metrics",

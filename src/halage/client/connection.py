@@ -97,6 +97,22 @@ class Connection:
         _raise_problem(response, self.url)
         return response
 
+    def _lines(self, path: str, query: dict[str, Any]) -> Iterator[str]:
+        """A long answer line by line, as it comes. Raises ProblemError, ServerUnreachable."""
+        sent = {name: value for name, value in query.items() if value is not None}
+        try:
+            with self._http.stream("GET", path, params=sent) as response:
+                if response.status_code != 200:
+                    response.read()
+                _raise_problem(response, self.url)
+                rest = ""
+                for text in response.iter_text():
+                    # Not iter_lines: it takes more than a line break for the end of a line.
+                    *whole, rest = (rest + text).split("\n")
+                    yield from whole
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+
     def _follow(
         self, path: str, *, query: dict[str, Any] | None = None, last_id: str | None = None
     ) -> Iterator[StreamEvent]:

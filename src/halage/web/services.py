@@ -15,6 +15,7 @@ from halage.monitor.alarms.service import Alarms
 from halage.monitor.metrics.service import Metrics
 from halage.monitor.intake.service import Intake
 from halage.monitor.outlet.exposition import Exposition
+from halage.monitor.logs.service import Logs
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 
@@ -30,6 +31,7 @@ class Services:
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects
+    logs: Logs
     database: Database
     journal: Journal
     clock: Clock

@@ -44,6 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.services.stopping.set()  # streams end at once
     late.app = world.app
     yield world
+    asyncio.run(world.services.logs.close())
     world.services.database.close()
     structlog.reset_defaults()
 

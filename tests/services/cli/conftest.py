@@ -65,6 +65,7 @@ class _Server(threading.Thread):
 
         self._server.startup = startup  # type: ignore[method-assign]
         await self._server.serve()
+        await self.world.services.logs.close()
         self.world.services.database.close()
 
     def stop(self) -> None:

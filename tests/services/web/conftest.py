@@ -11,4 +11,5 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A small world behind the web door."""
     world = await make_world(tmp_path)
     yield world
+    await world.services.logs.close()
     world.services.database.close()

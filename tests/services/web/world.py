@@ -17,6 +17,7 @@ from halage.base.errors import Conflict, NotFound
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
+from halage.compute.drivers.memory import MemoryDriver
 from halage.environment.model import (
     Colour,
     Deployment,
@@ -30,6 +31,12 @@ from halage.environment.model import (
     Variable,
 )
 from halage.monitor.metrics.service import Metrics
+from halage.monitor.inventory import WatchedEnvironment, Workload
+from halage.monitor.logs.keeper import Surroundings
+from halage.monitor.logs.model import Group, Line
+from halage.monitor.logs.service import Logs
+from halage.monitor.logs.store import KeepLimits
+from halage.monitor.metrics.model import Sample
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.monitor.intake.model import IntakeLimits
@@ -276,6 +283,33 @@ async def git_app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"git"})
 
 
+class NoInventory:
+    """Nothing runs; samples are forgotten."""
+
+    async def environments(self) -> Sequence[WatchedEnvironment]:
+        return ()
+
+    async def workload(self) -> Workload:
+        return Workload(0, 0, 0, 0)
+
+    def write(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
+        pass
+
+
+async def make_logs(directory: Path, database: Database, access: Access) -> Logs:
+    """Real logs with a few lines of `shop`, of `hidden` and of the server."""
+    nothing = NoInventory()
+    around = Surroundings(directory / "logs", SystemClock(), MemoryDriver(), nothing, KeepLimits())
+    logs = Logs(around, database, nothing, access.secrets)
+    await logs.__aenter__()
+    now = SystemClock().now()
+    for name in ("shop.prod/instances", "hidden.prod/instances", "halage"):
+        texts = (b"plain words", b'{"level": "error", "user": {"id": 7}}', b"\xff\xfe no text")
+        logs.append(Group.named(name), "i-1", [Line(now, text) for text in texts])
+    await logs.round()
+    return logs
+
+
 async def make_world(directory: Path) -> World:
     """A server with admin, a developer (dev) and a viewer of the project `shop`; `hidden` is hidden."""
     clock, journal = SystemClock(), Journal()
@@ -300,6 +334,7 @@ async def make_world(directory: Path) -> World:
     accumulator = Accumulator(store, clock, limit=1000)
     intake = Intake(Ports(HandInventory(), accumulator, store, clock), IntakeLimits(), KEYS)
     services = Services(
+        logs=await make_logs(directory, database, access),
         access=access,
         alarms=quiet_alarms(database, clock, access.secrets, metrics, BASE),
         builds=cast(Any, builds),

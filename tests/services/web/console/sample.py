@@ -545,6 +545,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         metrics=Metrics(MemoryMetrics(), clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
+        logs=cast(Any, None),
         database=database,
         journal=journal,
         clock=clock,
