@@ -200,6 +200,7 @@ def _run(run: RunTable, kind: Kind, defaults: Defaults) -> RunPlan:
         boot_timeout_s=run.boot_timeout,
         drain_timeout_s=run.drain_timeout,
         stop_timeout_s=run.stop_timeout,
+        metrics=run.metrics,
     )
 
 
@@ -214,6 +215,7 @@ def _environment(name: str, table: EnvironmentTable, types: Collection[str]) -> 
         domains=tuple(table.domains),
         approval=name in GUARDED_BY_DEFAULT if table.approval is None else table.approval,
         variables=dict(table.env),
+        detailed_monitoring=table.detailed_monitoring,
     )
 
 
