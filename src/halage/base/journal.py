@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from halage.base.schema import Document, Instant, metadata
 
 _QUEUE_LIMIT = 1000
+LONGEST_TEXT = 500
 
 journal_table = Table(
     "journal",
@@ -41,6 +42,26 @@ class Entry:
     subject: str
     project: str | None
     details: dict[str, Any]
+    before: dict[str, Any] | None = None
+    """What was changed, as it was; None where there was nothing."""
+    after: dict[str, Any] | None = None
+    """What was changed, as it is since then; None where there is nothing."""
+    origin: str | None = None
+    """Where it came from: `api 203.0.113.5 token ci`, `console 127.0.0.1`, `halage`. None: an older
+    Halage wrote it and did not know."""
+
+
+def shortened(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The values with long texts cut, so that an entry stays small whatever people set."""
+    if values is None:
+        return None
+    return {name: _cut(value) for name, value in values.items()}
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{value[:LONGEST_TEXT]}... ({len(value)} characters)"
+    return value
 
 
 class Journal:
@@ -60,6 +81,9 @@ class Journal:
                 "subject": entry.subject,
                 "project": entry.project,
                 "details": entry.details,
+                "before": entry.before,
+                "after": entry.after,
+                "origin": entry.origin,
             }
             key = connection.execute(insert(journal_table).values(values)).inserted_primary_key
             assert key is not None

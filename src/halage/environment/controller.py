@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from halage.balancer.errors import BalancerDown
+from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
 from halage.environment import ledger
 from halage.environment.configuration import Configuration
@@ -114,28 +115,31 @@ class EnvironmentController:
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
         configuration = Configuration.from_document(goal.configuration) if goal is not None else None
-        sessions = await self._sessions(place, book)
+        wanted = configuration.wanted(place[1], book.environment.instances) if configuration else 0
+        statuses = await self._statuses(place, book, wanted)
         return Situation(
             now=self._m.clock.now(),
-            wanted=configuration.plan(place[1]).instances if configuration else 0,
+            wanted=wanted,
             current_release_id=book.environment.current_release_id,
             deployment=self._deployment_facts(place, book),
             instances=tuple(
-                self._instance_facts(row, sessions.get(row.id, 0), ending(row.id) in busy)
+                self._instance_facts(row, statuses.get(row.id), ending(row.id) in busy)
                 for row in book.instances
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
         )
 
-    async def _sessions(self, place: Place, book: ledger.Book) -> dict[str, int]:
-        if not any(row.state == InstanceState.DRAINING for row in book.instances):
+    async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
+        """What the balancer says of the instances, where a decision depends on it."""
+        states = [row.state for row in book.instances]
+        if InstanceState.DRAINING not in states and states.count(InstanceState.SERVING) <= wanted:
             return {}
         try:
             statuses = await self._m.balancer.status(route_name(place))
         except BalancerDown:
             return {}
-        return {status.target.id: status.sessions for status in statuses}
+        return {status.target.id: status for status in statuses}
 
     def _deployment_facts(self, place: Place, book: ledger.Book) -> DeploymentFacts | None:
         row = book.deployment
@@ -152,7 +156,7 @@ class EnvironmentController:
             failure=row.failure,
         )
 
-    def _instance_facts(self, row: Any, sessions: int, is_ending: bool) -> InstanceFacts:
+    def _instance_facts(self, row: Any, status: TargetStatus | None, is_ending: bool) -> InstanceFacts:
         seen = self.fleet.observe(copy_of(row))
         return InstanceFacts(
             id=row.id,
@@ -164,8 +168,9 @@ class EnvironmentController:
             has_answered=seen.has_answered,
             unanswered=seen.unanswered,
             in_balancer=seen.in_balancer,
-            sessions=sessions,
+            sessions=status.sessions if status is not None else 0,
             since=row.since,
             restart_at=row.restart_at,
             is_ending=is_ending,
+            is_up=status is None or status.state is TargetState.UP,
         )

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
-from halage.environment import orders, store
+from halage.environment import orders, scaling, store
 from halage.environment.configuration import StoredVariable
 from halage.environment.controller import EnvironmentController
 from halage.environment.errors import BadVariable
@@ -112,6 +112,17 @@ class Environments:
         self._controller.wake(place)
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)
+
+    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
+        """Have so many instances from now on; None: as many as halage.toml says.
+
+        Takes effect at once, without a deployment, and holds through the next ones until it is
+        taken back. Raises Invalid for a number below 1 or above 100.
+        """
+        place = (project, name)
+        await self._m.database.run(scaling.scale, place, instances, actor)
+        self._controller.wake(place)
+        return await self.show(project, name)
 
     async def abort(self, deployment_id: int, *, actor: str) -> None:
         """Turn a deployment round: back to the release before. Raises DeploymentEnded."""

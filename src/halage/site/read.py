@@ -24,8 +24,8 @@ from halage.site.model import (
 )
 from halage.site.problems import problems_of, shown, written
 from halage.site.tree import Tree
+from halage.site.values import looks_secret
 
-_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_KEY|APP_KEY")
 _INSTANCES = {"prod": 2}
 _START_EXAMPLES = {
     Kind.PYTHON: 'start = "gunicorn --bind $HOST:$PORT app:application" or '
@@ -226,7 +226,7 @@ def _warnings(file: SiteFile, flow: tuple[FlowRule, ...], environments: Collecti
         if name not in reached:
             warnings.append(f"Nothing is ever deployed to {name}: name its branch, or put it in [flow].")
     for name, value in [*file.env.items(), *_all_variables(file)]:
-        if value and _SECRET.search(name.upper()):
+        if value and looks_secret(name):
             warnings.append(
                 f"{name} looks like a secret, and halage.toml is in the repository: "
                 f"set it as a secret variable of the environment."

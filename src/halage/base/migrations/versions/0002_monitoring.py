@@ -17,6 +17,9 @@ def upgrade() -> None:
     with op.batch_alter_table("environments", schema=None) as batch_op:
         batch_op.add_column(sa.Column("instances", sa.Integer(), nullable=True))
 
+    with op.batch_alter_table("deployments", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("wanted", sa.Integer(), nullable=True))
+
     with op.batch_alter_table("journal", schema=None) as batch_op:
         batch_op.add_column(sa.Column("before", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("after", sa.JSON(none_as_null=True), nullable=True))
