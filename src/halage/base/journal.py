@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, Integer, String, Table, insert, select
+from sqlalchemy import Column, Integer, Select, String, Table, func, insert, select
 from sqlalchemy.engine import Connection
 
 from halage.base.schema import Document, Instant, metadata
@@ -38,6 +39,61 @@ class Entry:
     subject: str
     project: str | None
     details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which entries are meant: those that fit everything that is given."""
+
+    projects: Collection[str] | None = None
+    """Entries of these projects only, and none of those that belong to no project. None: every entry."""
+    actor: str | None = None
+    action: str | None = None
+    """An action, with `*` for any part of it: `environment:*`."""
+    since: float | None = None
+    """Not earlier than that (seconds, epoch)."""
+    until: float | None = None
+    """Earlier than that (seconds, epoch)."""
+
+    def accepts(self, entry: Entry) -> bool:
+        """Whether an entry is one of those."""
+        return (
+            (self.projects is None or entry.project in self.projects)
+            and (self.actor is None or entry.actor == self.actor)
+            and (self.action is None or _fits(entry.action, self.action))
+            and (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+        )
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        """The same, for the database."""
+        columns = journal_table.c
+        if self.projects is not None:
+            query = query.where(columns.project.in_(self.projects))
+        if self.actor is not None:
+            query = query.where(columns.actor == self.actor)
+        if self.action is not None:
+            # LIKE alone tells capitals apart on one database and not on the other.
+            query = query.where(func.lower(columns.action).like(_like(self.action.lower()), escape="\\"))
+        if self.since is not None:
+            query = query.where(columns.at >= self.since)
+        if self.until is not None:
+            query = query.where(columns.at < self.until)
+        return query
+
+
+EVERYTHING = EventFilter()
+
+
+def _fits(action: str, pattern: str) -> bool:
+    parts = (re.escape(part) for part in pattern.lower().split("*"))
+    return re.fullmatch(".*".join(parts), action.lower()) is not None
+
+
+def _like(pattern: str) -> str:
+    for special in ("\\", "%", "_"):
+        pattern = pattern.replace(special, f"\\{special}")
+    return pattern.replace("*", "%")
 
 
 class Journal:
@@ -96,22 +152,14 @@ async def _drain(queue: asyncio.Queue[Entry | None]) -> AsyncIterator[Entry]:
 
 def read_journal(
     connection: Connection,
+    wanted: EventFilter = EVERYTHING,
     *,
-    project: str | None = None,
-    projects: Collection[str] | None = None,
     after: int | None = None,
     before: int | None = None,
     limit: int = 100,
 ) -> list[Entry]:
-    """Entries, oldest first: the `limit` next ones past id `after`, else the last ones (before `before`).
-
-    With `projects`, those of these projects only, and none of those that belong to no project.
-    """
-    query = select(journal_table)
-    if projects is not None:
-        query = query.where(journal_table.c.project.in_(projects))
-    if project is not None:
-        query = query.where(journal_table.c.project == project)
+    """Entries, oldest first: the `limit` next ones past id `after`, else the last ones (before `before`)."""
+    query = wanted.narrow(select(journal_table))
     if after is not None:
         query = query.where(journal_table.c.id > after).order_by(journal_table.c.id).limit(limit)
         return [Entry(**row._mapping) for row in connection.execute(query)]
