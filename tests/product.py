@@ -59,9 +59,16 @@ class Answer:
 class Product:
     """A server on ports and a data directory that stay the same over its restarts."""
 
-    def __init__(self, directory: Path, port: int, visitors_port: int) -> None:
-        """Start nothing yet. `directory` is one that other accounts can pass."""
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        visitors_port: int,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start nothing yet. `directory` is one that other accounts can pass; `settings` are HALAGE_*."""
         self.directory = directory
+        self.settings = settings or {}
         self.data = directory / "data"
         self.port = port
         self.visitors_port = visitors_port
@@ -101,7 +108,11 @@ class Product:
         """Start the server and do not wait."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.serve_command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment()
+                self.serve_command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**self.environment(), **self.settings},
             )
 
     def start(self) -> None:
@@ -278,7 +289,13 @@ class Product:
 
 
 @contextlib.contextmanager
-def product(port: int, visitors_port: int, *, disk_mib: int | None = None) -> Iterator[Product]:
+def product(
+    port: int,
+    visitors_port: int,
+    *,
+    disk_mib: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Product]:
     """A running server with nothing in it; at the end nothing of it is left, or the test fails.
 
     With `disk_mib` its data is on a disk of that size (skips the test where nothing can be mounted).
@@ -286,7 +303,7 @@ def product(port: int, visitors_port: int, *, disk_mib: int | None = None) -> It
     # Not below pytest's own directory, which other accounts cannot pass.
     directory = Path(tempfile.mkdtemp(prefix="halage-test-"))
     directory.chmod(0o711)
-    one = Product(directory, port, visitors_port)
+    one = Product(directory, port, visitors_port, settings)
     with _small_disk(one, disk_mib) if disk_mib is not None else contextlib.nullcontext():
         try:
             one.start()

@@ -160,6 +160,12 @@ class Database:
                 log.warning("disk is full", action="base:Record", subject=work.__name__)
                 await self._clock.sleep(FULL_DISK_LOOK_S)
 
+    def run_now(
+        self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[T, Sequence[Entry]]:
+        """Like `run`, at once and in this thread; leaves the publishing to its caller."""
+        return self._run_from(current_origin(), work, *args, **kwargs)
+
     def _run_from(
         self,
         origin: str,
@@ -168,7 +174,6 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> tuple[T, Sequence[Entry]]:
-        """The synchronous half of `run`, which leaves the publishing to its caller."""
         try:
             with self._engine.begin() as connection:
                 tx = Transaction(connection, self._clock.now(), origin)

@@ -1,8 +1,10 @@
 """How values read on a terminal: durations, moments, states and their colours. Pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from halage.base.errors import Invalid
 
 _STYLES = {
     "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "active"),
@@ -46,6 +48,26 @@ def local(text: str | None) -> str:
     """A moment of the API in the local time zone, to the second; `-` for none."""
     at = moment(text)
     return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+_AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)")
+_UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def moment_before(text: str, now: datetime) -> datetime:
+    """The moment that a person means by `90m`, `2d` (so long ago), `2026-11-23` or `2026-11-23T08:00`.
+
+    Without a time zone it is the local one. Raises Invalid.
+    """
+    if ago := _AGO.fullmatch(text.strip()):
+        return now - timedelta(seconds=int(ago[1]) * _UNIT_S[ago[2]])
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise Invalid(
+            f"{text!r} is no moment: write how long ago (90m, 12h, 7d) or a date such as 2026-11-23 "
+            "or 2026-11-23T08:00."
+        ) from None
 
 
 def elapsed(item: dict[str, Any], now: float) -> float | None:

@@ -1,12 +1,22 @@
 """The API as Python methods: each returns the JSON of the answer. The OpenAPI document names its members."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from halage.client.connection import Connection, StreamEvent
 
 Document = dict[str, Any]
+
+
+class EventsWanted(TypedDict, total=False):
+    """Which events, as the API's parameters: moments are ISO 8601, `*` in an action stands for any part."""
+
+    project: str | None
+    actor: str | None
+    action: str | None
+    since: str | None
+    until: str | None
 
 
 class Client(Connection):
@@ -200,16 +210,23 @@ class Client(Connection):
         return dict(self._ask("POST", f"/deployments/{deployment}/abort"))
 
     def list_events(
-        self, *, project: str | None = None, after: int | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        **wanted: Unpack[EventsWanted],
     ) -> list[Document]:
         """Events, oldest first."""
-        query = {"project": project, "after": after, "limit": limit}
+        query = {**wanted, "after": after, "before": before, "limit": limit}
         return list(self._ask("GET", "/events", query=query))
 
-    def follow_events(self, *, project: str | None = None, after: int | None = None) -> Iterator[Document]:
+    def follow_events(
+        self, *, after: int | None = None, **wanted: Unpack[EventsWanted]
+    ) -> Iterator[Document]:
         """Events as they happen, those after one first."""
         last_id = None if after is None else str(after)
-        for event in self._follow("/events/stream", query={"project": project}, last_id=last_id):
+        for event in self._follow("/events/stream", query={**wanted}, last_id=last_id):
             yield event.body
 
 

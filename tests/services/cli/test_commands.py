@@ -1,5 +1,6 @@
 """The command line against a server: what it prints, and how it ends."""
 
+import csv
 import json
 import re
 import subprocess
@@ -45,6 +46,7 @@ def test_projects_as_a_table_and_as_json(as_dev: Halage) -> None:
         ("token", "list"),
         ("git-credential",),
         ("events",),
+        ("events", "--project", "shop", "--actor", "dev", "--action", "*", "--since", "7d"),
     ],
 )
 def test_every_command_answers_in_both_forms(as_dev: Halage, arguments: tuple[str, ...]) -> None:
@@ -56,6 +58,24 @@ def test_every_command_answers_in_both_forms(as_dev: Halage, arguments: tuple[st
     for document in documents:
         if document:
             json.loads(document)
+
+
+def test_events_are_written_to_a_new_file(as_dev: Halage, served: Served, tmp_path: Path) -> None:
+    assert as_dev("env", "set", "shop", "prod", "A=1").code == 0
+    shown = json.loads(as_dev("events", "--limit", "1000", "-o", "json").out)
+    lines, table = tmp_path / "events.jsonl", tmp_path / "events.csv"
+    for path in (lines, table):
+        done = as_dev("events", "--export", str(path))
+        assert done.code == 0, done.err
+        assert f"Wrote {len(shown)} events" in done.out + done.err
+    assert [json.loads(line) for line in lines.read_text().splitlines()] == shown
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["action"] for row in rows] == [each["action"] for each in shown]
+    again = as_dev("events", "--export", str(lines))
+    assert again.code == 2 and "is there already" in again.err
+    other = as_dev("events", "--export", str(tmp_path / "events.xml"))
+    assert other.code == 2 and ".csv or .jsonl" in other.err
+    assert sorted(path.name for path in tmp_path.glob("events*")) == ["events.csv", "events.jsonl"]
 
 
 @pytest.mark.parametrize(

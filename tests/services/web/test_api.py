@@ -300,6 +300,31 @@ async def test_events_of_other_projects_are_not_shown(world: World) -> None:
     assert {"shop", "hidden", None} <= {entry["project"] for entry in everything}
 
 
+async def test_events_are_chosen_by_who_what_and_when(world: World) -> None:
+    def record(tx: Transaction) -> None:
+        for actor, action in (
+            ("dev", "environment:Deploy"),
+            ("dev", "pipeline:Start"),
+            ("ada", "environment:Deploy"),
+        ):
+            tx.record(action, actor=actor, subject="project/shop", project="shop")
+
+    await world.services.database.run(record)
+    async with world.client("viewer") as client:
+        address = "/api/v1/events?project=shop&actor=dev"
+        both = (await client.get(address)).json()
+        one = (await client.get(f"{address}&action=environment:*")).json()
+        late = (await client.get(f"{address}&since=2999-01-01T00:00:00Z")).json()
+        early = (await client.get(f"{address}&until=2999-01-01T00:00:00Z")).json()
+        number = await client.get("/api/v1/events?since=1763884800")
+        no_zone = await client.get("/api/v1/events?since=2026-11-23T08:00:00")
+    assert [each["action"] for each in both] == ["environment:Deploy", "pipeline:Start"]
+    assert [each["action"] for each in one] == ["environment:Deploy"]
+    assert (late, early) == ([], both)
+    assert no_zone.status_code == 422 and "timezone" in no_zone.text
+    assert number.status_code == 422 and "2026-11-23T08:00:00Z" in number.text
+
+
 async def test_a_person_who_leaves_is_let_in_no_more(world: World) -> None:
     async with world.client("admin") as client:
         made = await client.post("/api/v1/users", json={"name": "mia", "password": "a boat on the water"})

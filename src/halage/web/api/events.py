@@ -1,13 +1,16 @@
 """Routes about the journal: who did what to which thing, when."""
 
-from collections.abc import Collection
-from typing import Annotated
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
+from pydantic import AwareDatetime, BeforeValidator
 
 from halage.access.rules import visible_projects
 from halage.base.database import Transaction
-from halage.base.journal import Entry, read_journal
+from halage.base.journal import Entry, EventFilter, read_journal
 from halage.web.api import schemas
 from halage.web.api.answers import closed_router, stream
 from halage.web.api.requests import After, Before, LastNumber, ProjectFilter
@@ -20,21 +23,77 @@ PAGE = 200
 router = closed_router("events", prefix="/events", also=(404,))
 
 Count = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
-Projects = Collection[str] | None
+Actor = Annotated[str | None, Query(min_length=1, max_length=100, description="Only what they did.")]
+Action = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z*]+(:[A-Za-z*]*)?$",
+        description="Only this action; `*` stands for any part: `environment:*`.",
+    ),
+]
+
+
+def _is_written_out(value: Any) -> Any:
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:", value):
+        raise ValueError("a moment is written 2026-11-23T08:00:00Z, with its time zone")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_is_written_out)]
+Since = Annotated[Moment | None, Query(description="Not earlier than that.")]
+Until = Annotated[Moment | None, Query(description="Earlier than that.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the caller asks for, before it is narrowed to what they may see."""
+
+    project: str | None
+    events: EventFilter
+
+    def seen_by(self, caller: Caller) -> EventFilter:
+        """The same among the projects whose events are shown. Asked anew as roles change."""
+        if self.project is not None:
+            caller.must_in(self.project, "journal:Show")
+            return replace(self.events, projects=(self.project,))
+        caller.must("project:List", "server")
+        return replace(self.events, projects=visible_projects(caller.principal))
+
+
+def wanted(
+    project: ProjectFilter = None,
+    actor: Actor = None,
+    action: Action = None,
+    since: Since = None,
+    until: Until = None,
+) -> Wanted:
+    """The filter of a request."""
+    return Wanted(
+        project, EventFilter(actor=actor, action=action, since=_seconds(since), until=_seconds(until))
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+EventsWanted = Annotated[Wanted, Depends(wanted)]
 
 
 @router.get("", operation_id="list_events")
 async def list_events(
     caller: Signed,
     door: Door,
-    project: ProjectFilter = None,
+    wanted: EventsWanted,
     after: After = None,
     before: Before = None,
     limit: Count = 100,
 ) -> list[schemas.Entry]:
     """Events of the projects that the caller may see, oldest first: the latest, or those after one."""
-    projects = _seen_projects(caller, project)
-    entries = await door.database.run(_read, projects, after, before, limit)
+    events = wanted.seen_by(caller)
+    entries = await door.database.run(_read, events, after, before, limit)
     return [schemas.Entry.of(entry) for entry in entries]
 
 
@@ -46,58 +105,47 @@ async def list_events(
     status_code=200,
 )
 async def stream_events(
-    caller: Signed, door: Door, project: ProjectFilter = None, last_event_id: LastNumber = ""
+    caller: Signed, door: Door, wanted: EventsWanted, last_event_id: LastNumber = ""
 ) -> EventStream:
     """Events as they happen (`event`, the id is the event's number). Has no end."""
-    _seen_projects(caller, project)
+    wanted.seen_by(caller)
     after = int(last_event_id) if last_event_id else None
 
     async def produce(emit: Emit) -> None:
-        await _follow(door, caller, project, after, emit)
+        await _follow(door, caller, wanted, after, emit)
 
     return caller.stream(produce)
 
 
-def _seen_projects(caller: Caller, project: str | None) -> Projects:
-    """The projects whose events are shown, None for everything. Asked anew as roles change."""
-    if project is not None:
-        caller.must_in(project, "journal:Show")
-        return (project,)
-    caller.must("project:List", "server")
-    return visible_projects(caller.principal)
-
-
-async def _follow(door: Services, caller: Caller, project: str | None, after: int | None, emit: Emit) -> None:
+async def _follow(door: Services, caller: Caller, wanted: Wanted, after: int | None, emit: Emit) -> None:
     last = after
     while True:
         # Following begins before reading, so nothing falls between the two; what comes twice
         # is known by its id. A follower that was too slow is cut off and reads on from here.
         with door.journal.follow() as live:
             if last is not None:
-                last = await _send_backlog(door, caller, project, last, emit)
+                last = await _send_backlog(door, caller, wanted, last, emit)
             async for entry in live:
-                last = await _send(entry, caller, project, last or 0, emit)
+                last = await _send(entry, caller, wanted, last or 0, emit)
 
 
-async def _send_backlog(door: Services, caller: Caller, project: str | None, last: int, emit: Emit) -> int:
+async def _send_backlog(door: Services, caller: Caller, wanted: Wanted, last: int, emit: Emit) -> int:
     while True:
-        projects = _seen_projects(caller, project)
-        entries = await door.database.run(_read, projects, last, None, PAGE)
+        entries = await door.database.run(_read, wanted.seen_by(caller), last, None, PAGE)
         for entry in entries:
-            last = await _send(entry, caller, project, last, emit)
+            last = await _send(entry, caller, wanted, last, emit)
         if len(entries) < PAGE:
             return last
 
 
-async def _send(entry: Entry, caller: Caller, project: str | None, last: int, emit: Emit) -> int:
-    projects = _seen_projects(caller, project)
-    if entry.id > last and (projects is None or entry.project in projects):
+async def _send(entry: Entry, caller: Caller, wanted: Wanted, last: int, emit: Emit) -> int:
+    if entry.id > last and wanted.seen_by(caller).accepts(entry):
         body = schemas.Entry.of(entry).model_dump(mode="json")
         await emit(Event("event", body, str(entry.id)))
     return max(entry.id, last)
 
 
 def _read(
-    tx: Transaction, projects: Projects, after: int | None, before: int | None, limit: int
+    tx: Transaction, events: EventFilter, after: int | None, before: int | None, limit: int
 ) -> list[Entry]:
-    return read_journal(tx.connection, projects=projects, after=after, before=before, limit=limit)
+    return read_journal(tx.connection, events, after=after, before=before, limit=limit)

@@ -24,6 +24,7 @@ PAGES = (
     *(f"/runs/{number}" for number in range(1, 8)),
     "/events",
     "/events?project=boutique",
+    "/events?actor=ada&action=environment:*&since=2026-11-01&until=nonsense",
     "/account",
 )
 ADMIN_PAGES = ("/projects/new", "/users", "/projects/boutique/delete")
@@ -54,6 +55,21 @@ async def test_who_is_not_signed_in_is_sent_to_the_sign_in_page_and_back(visits:
         assert (await visits.nobody().get(page)).status_code == 303, page
 
 
+async def test_events_are_chosen_in_a_form_that_keeps_the_choice(visits: Visits) -> None:
+    visit = await visits.by("root")
+    everything = (await visit.get("/events?project=boutique")).text
+    actions = set(re.findall(r'event-action">([^<]+)', everything))
+    assert len(actions) > 1, "the sample must hold more than one action"
+    wanted = sorted(actions)[0]
+    chosen = (await visit.get(f"/events?project=boutique&action={wanted}&since=2001-02-03")).text
+    assert set(re.findall(r'event-action">([^<]+)', chosen)) == {wanted}
+    assert f'value="{wanted}"' in chosen and 'value="2001-02-03"' in chosen
+    follows = re.search(r'sse-connect="([^"]+)"', chosen)
+    assert follows is not None and "since=2001-02-03" in follows[1] and "action=" in follows[1]
+    none = (await visit.get("/events?until=2001-02-03")).text
+    assert "Nothing of that kind has happened." in none and 'href="/events"' in none
+
+
 async def test_a_project_that_one_may_not_see_is_not_there(visits: Visits) -> None:
     visit = await visits.by("zoe")
     hidden, missing = await visit.get("/projects/secret-plan"), await visit.get("/projects/no-such")
@@ -69,7 +85,9 @@ async def test_a_viewer_sees_no_controls_and_is_refused_by_the_server(visits: Vi
     visit = await visits.by("zoe")
     for page in PAGES:
         html = (await visit.get(page)).text
-        targets = set(re.findall(r'action="([^"]+)"', html)) - {"/logout", "/language"}
+        # A form that only looks (method="get") changes nothing.
+        targets = set(re.findall(r'<form method="post"[^>]* action="([^"]+)"', html))
+        targets = (targets | set(re.findall(r'formaction="([^"]+)"', html))) - {"/logout", "/language"}
         assert all(target.startswith("/account") for target in targets), (page, targets)
     refused = {
         "/runs/7/approve": {},
