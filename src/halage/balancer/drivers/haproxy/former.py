@@ -12,6 +12,8 @@ from halage.balancer.errors import BalancerDown
 
 _PROMPT = b"\n> "
 _FRONTEND = "show stat visitors 1 -1"
+_CLOSES_WITHIN_S = 2.0
+_LOOK_EVERY_S = 0.002
 _LONGEST_ANSWER_BYTES = 16 * 1024 * 1024
 
 
@@ -47,6 +49,22 @@ class Line:
                 return (await self._reader.readuntil(_PROMPT)).decode(errors="replace")
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise BalancerDown("a former worker of HAProxy has ended") from error
+
+    async def until_closed(self) -> bool:
+        """Return once the worker takes no new visitor; False when that took too long.
+
+        It shares the port with its successor until the master has told it, a moment after the
+        successor is ready: until then some visitors still meet the old routes.
+        """
+        with contextlib.suppress(BalancerDown):
+            for _ in range(round(_CLOSES_WITHIN_S / _LOOK_EVERY_S)):
+                rows = read_statistics(await self.ask(_FRONTEND))
+                if all(row["status"] == "STOP" for row in rows):
+                    break
+                await asyncio.sleep(_LOOK_EVERY_S)
+            else:
+                return False
+        return True
 
     def close(self) -> None:
         """Let the worker end."""

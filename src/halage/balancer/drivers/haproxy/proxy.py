@@ -139,6 +139,8 @@ class Proxy:
         line = await Line.open(self._directory, admin_socket(self._generation))
         try:
             ready = await self._exchange(layout, process, socket)
+            if not await line.until_closed():
+                log.warning("former worker goes on", action="balancer:Reload", subject=str(self._directory))
         except BaseException:
             line.close()
             raise
