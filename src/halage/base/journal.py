@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import re
 import string
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -186,8 +185,20 @@ def _fold(text: str) -> str:
 
 
 def _fits(text: str, pattern: str) -> bool:
-    parts = (re.escape(part) for part in _fold(pattern).split("*"))
-    return re.fullmatch(".*".join(parts), _fold(text), re.DOTALL) is not None
+    """Whether the text is what the pattern means; from left to right, so that no pattern is slow."""
+    text = _fold(text)
+    first, *parts = _fold(pattern).split("*")
+    if not parts:
+        return text == first
+    if not text.startswith(first):
+        return False
+    position = len(first)
+    for part in parts[:-1]:
+        position = text.find(part, position)
+        if position < 0:
+            return False
+        position += len(part)
+    return len(text) - position >= len(parts[-1]) and text.endswith(parts[-1])
 
 
 def _fits_one(text: str, patterns: Collection[str]) -> bool:

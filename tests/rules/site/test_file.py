@@ -82,7 +82,7 @@ def test_a_site_has_no_metrics_of_its_own_and_is_measured_every_ten_seconds_by_d
         ("[build]\nstart = 'x'", "(start belongs in [run])"),
         ("[run]\nstart = 3", "line 2: [run] start: found 3. Allowed: text in quotes."),
         ("[run]\nstart = ' '", 'Allowed: a line of shell such as "composer install".'),
-        ("[run]\nmetrics = 'metrics'", 'line 2: [run] metrics: found "metrics". Allowed: a path that starts with'),
+        ("[run]\nmetrics = 'metrics'", 'line 2: [run] metrics: found "metrics". Allowed: a path that starts'),
         ("[run]\nmetrics = true", "[run] metrics: found true. Allowed: text in quotes."),
         ("[run]\ndetailed_monitoring = true", "(detailed_monitoring belongs in [environments.NAME])"),
         ("[environments.prod]\ndetailed_monitoring = 1", "found 1. Allowed: true or false."),
