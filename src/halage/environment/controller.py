@@ -33,18 +33,23 @@ class EnvironmentController:
         self, machinery: Machinery, prober: Prober, *, tasks: Tasks, on_change: Callable[[int], None]
     ) -> None:
         self._m = machinery
+        self.version = 0
+        """Another number after each change of what is recorded or known of any environment."""
         self._on_change = on_change
         self._controller: Controller[Place] = Controller("environment", self.advance, tasks=tasks)
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
-        self.fleet = Fleet(
-            machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self._controller.wake
-        )
+        self.fleet = Fleet(machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self.wake)
         """The living instances, for those who read their output."""
-        self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self._controller.wake)
+        self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self.wake)
 
     def wake(self, place: Place) -> None:
-        """Look at an environment now."""
+        """Look at an environment now: something of it has changed."""
+        self.note_change()
         self._controller.wake(place)
+
+    def note_change(self) -> None:
+        """Something has changed that asks for no step: those who keep a copy read it anew."""
+        self.version += 1
 
     def tell(self, run_ids: Iterable[int | None]) -> None:
         """Tell runs that something changed in one of their deployments."""
@@ -93,7 +98,10 @@ class EnvironmentController:
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
-                    await self._steps.take(place, action, book)
+                    try:
+                        await self._steps.take(place, action, book)
+                    finally:  # half of a step may be recorded
+                        self.note_change()
                     acted = True
             if not acted:
                 return delay
@@ -106,6 +114,7 @@ class EnvironmentController:
         book = await self._m.database.run(ledger.read_book, place)
         while book is not None and book.deployment is None and book.waiting is not None:
             await self._steps.begin(place, book)
+            self.note_change()
             self.tell([book.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:
