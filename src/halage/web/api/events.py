@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import StreamingResponse
 
 from halage.access.rules import visible_projects
-from halage.base.errors import Unavailable
+from halage.base.errors import HalageError
 from halage.base.journal import Entry, EventFilter
 from halage.base.journal_search import find_entries
 from halage.web.api import schemas
@@ -112,6 +112,10 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
+class BrokenOff(Exception):
+    """An export cannot go on: its connection is cut, so that nobody takes the half for the whole."""
+
+
 EventsWanted = Annotated[Wanted, Depends(wanted)]
 
 
@@ -154,8 +158,11 @@ async def _all(door: Services, caller: Caller, wanted: Wanted) -> AsyncIterator[
         if len(entries) < PAGE:
             return
         last = entries[-1].id
-        await still_allowed()
-    raise Unavailable("The server stops: ask for the export again.")
+        try:
+            await still_allowed()
+        except HalageError as error:
+            raise BrokenOff(error.message) from error
+    raise BrokenOff("the server stops")
 
 
 @router.get(
