@@ -40,6 +40,7 @@ def add_token(
         "access:CreateToken",
         actor=actor,
         subject=f"token/{token.id}",
+        after={"is_revoked": False},
         user=user,
         name=name,
         kind=kind,
@@ -71,6 +72,8 @@ def end_token(tx: Transaction, token_id: str, principal: Principal) -> Token:
             "access:RevokeToken",
             actor=principal.name,
             subject=f"token/{token_id}",
+            before={"is_revoked": False},
+            after={"is_revoked": True},
             user=row.user,
             name=row.name,
             kind=row.kind,
@@ -115,4 +118,4 @@ def _open(tx: Transaction, secret: str, kind: TokenKind, via: Via) -> Principal:
         raise BadCredential(f"The token {token.id} ({token.name}) has expired: make another one")
     if rules.needs_touch(token.last_used_at, tx.now):
         tx.change(update(tokens).where(tokens.c.id == token.id).values(last_used_at=tx.now))
-    return to_principal(rows, via, token.id)
+    return to_principal(rows, via, token)

@@ -30,6 +30,8 @@ def put_member(tx: Transaction, project: str, user: str, role: Role | None, acto
         actor=actor,
         subject=f"project/{project}",
         project=project,
+        before={"role": held} if held is not None else None,
+        after={"role": role.value} if role is not None else None,
         user=user,
         role=role and role.value,
     )

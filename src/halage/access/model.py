@@ -36,6 +36,8 @@ class Principal:
     """Role by project."""
     via: Via
     token_id: str | None = None
+    token_name: str | None = None
+    """What its owner calls the token, for the journal."""
 
 
 SYSTEM = Principal("halage", True, {}, "system")

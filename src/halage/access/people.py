@@ -22,7 +22,8 @@ def add_user(tx: Transaction, name: str, password_hash: str | None, is_admin: bo
         "ended_at": None,
     }
     tx.execute(insert(users).values(values))
-    tx.record("access:CreateUser", actor=actor, subject=f"user/{name}", is_admin=is_admin)
+    after = {"is_admin": is_admin, "has_password": password_hash is not None}
+    tx.record("access:CreateUser", actor=actor, subject=f"user/{name}", after=after, is_admin=is_admin)
     return User(name, is_admin, password_hash is not None, tx.now)
 
 
@@ -64,14 +65,15 @@ def put_password(
 
     `keep_session` is the secret of the session that asks, which goes on. Raises NoSuchUser.
     """
-    get_user(tx, name)
+    user = get_user(tx, name)
     tx.change(update(users).where(users.c.name == name).values(password_hash=password_hash))
     others = delete(sessions).where(sessions.c.user == name)
     if keep_session is not None:
         others = others.where(sessions.c.digest != rules.digest(keep_session))
     tx.change(others)
     tx.change(delete(login_links).where(login_links.c.user == name))
-    tx.record("access:SetPassword", actor=actor, subject=f"user/{name}")
+    before, after = {"has_password": user.has_password}, {"has_password": True}
+    tx.record("access:SetPassword", actor=actor, subject=f"user/{name}", before=before, after=after)
 
 
 def end_user(tx: Transaction, name: str, actor: str) -> None:
@@ -83,9 +85,11 @@ def end_user(tx: Transaction, name: str, actor: str) -> None:
     tx.change(
         update(tokens).where(tokens.c.user == name, tokens.c.revoked_at.is_(None)).values(revoked_at=tx.now)
     )
+    held = tx.execute(select(members.c.project, members.c.role).where(members.c.user == name))
+    before = {"is_admin": user.is_admin, "roles": {row.project: row.role for row in held}}
     for table in (sessions, login_links, members):
         tx.change(delete(table).where(table.c.user == name))
-    tx.record("access:EndUser", actor=actor, subject=f"user/{name}")
+    tx.record("access:EndUser", actor=actor, subject=f"user/{name}", before=before)
 
 
 def _count_admins(tx: Transaction) -> int:

@@ -117,7 +117,8 @@ def to_token(row: Row[Any]) -> Token:
     )
 
 
-def to_principal(rows: list[Row[Any]], via: Via, token_id: str | None = None) -> Principal:
+def to_principal(rows: list[Row[Any]], via: Via, token: Token | None = None) -> Principal:
     """The owner of a credential from the rows of `token_with_owner` or `session_with_owner`."""
     roles = {row.project: Role(row.role) for row in rows if row.project is not None}
-    return Principal(rows[0].user, rows[0].is_admin, roles, via, token_id)
+    token_id, token_name = (token.id, token.name) if token is not None else (None, None)
+    return Principal(rows[0].user, rows[0].is_admin, roles, via, token_id, token_name)

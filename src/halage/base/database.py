@@ -8,7 +8,7 @@ its arguments, and never await. docs/decisions/0002 has the measurements.
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -21,7 +21,8 @@ from sqlalchemy.pool import StaticPool
 
 from halage.base.clock import Clock
 from halage.base.errors import Unavailable
-from halage.base.journal import Entry, Journal
+from halage.base.journal import Entry, Journal, shortened
+from halage.base.origin import OWN, current_origin
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,10 +37,12 @@ class StorageFull(Unavailable):
 class Transaction:
     """One open transaction: executes statements and collects the journal entries of its change."""
 
-    def __init__(self, connection: Connection, now: float) -> None:
+    def __init__(self, connection: Connection, now: float, origin: str = OWN) -> None:
         self.connection = connection
         self.now = now
         """The moment that everything in this transaction is stamped with (seconds, epoch)."""
+        self.origin = origin
+        """Where the change comes from, for the journal."""
         self.entries: list[Entry] = []
 
     def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
@@ -65,9 +68,15 @@ class Transaction:
         actor: str,
         subject: str,
         project: str | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
         **details: Any,
     ) -> None:
-        """Add a journal entry that is committed, or lost, together with the change it tells of."""
+        """Add a journal entry that is committed, or lost, together with the change it tells of.
+
+        `before` and `after` are what was changed, as it was and as it is: small values of JSON, no
+        secrets. None: there was nothing before, or there is nothing after.
+        """
         self.entries.append(
             Entry(
                 id=0,
@@ -77,6 +86,9 @@ class Transaction:
                 subject=subject,
                 project=project,
                 details=details,
+                before=shortened(before),
+                after=shortened(after),
+                origin=self.origin,
             )
         )
 
@@ -124,7 +136,8 @@ class Database:
 
         Raises what `work` raises, after a roll-back, and StorageFull when the disk is full.
         """
-        call = functools.partial(self.run_now, work, *args, **kwargs)
+        # Here, as the thread of PostgreSQL has no request's context.
+        call = functools.partial(self._run_from, current_origin(), work, *args, **kwargs)
         if self._threads is None:
             result, entries = call()
         else:
@@ -150,10 +163,20 @@ class Database:
     def run_now(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[T, Sequence[Entry]]:
-        """The synchronous half of `run`, which leaves the publishing to its caller."""
+        """Like `run`, at once and in this thread; leaves the publishing to its caller."""
+        return self._run_from(current_origin(), work, *args, **kwargs)
+
+    def _run_from(
+        self,
+        origin: str,
+        work: Callable[Concatenate[Transaction, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> tuple[T, Sequence[Entry]]:
         try:
             with self._engine.begin() as connection:
-                tx = Transaction(connection, self._clock.now())
+                tx = Transaction(connection, self._clock.now(), origin)
                 result = work(tx, *args, **kwargs)
                 return result, self._journal.write(connection, tx.entries)
         except OperationalError as error:

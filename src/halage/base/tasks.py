@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from contextvars import Context
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import structlog
+
+from halage.base.origin import own_context
 
 K = TypeVar("K", bound=Hashable)
 log = structlog.get_logger()
@@ -37,10 +40,15 @@ class Tasks:
             task.cancel()
         await self._group.__aexit__(kind, error, trace)
 
-    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Run `work` as a task of this group; what the clean-up of another one starts ends at once."""
+    def start(
+        self, work: Coroutine[Any, Any, Any], name: str, context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        """Run `work` as a task of this group; what the clean-up of another one starts ends at once.
+
+        Without a `context` it runs in a copy of the caller's.
+        """
         try:
-            task = self._group.create_task(work, name=name)
+            task = self._group.create_task(work, name=name, context=context)
         except RuntimeError:  # the group ends because a task failed
             work.close()
             raise asyncio.CancelledError from None
@@ -86,7 +94,9 @@ class Controller(Generic[K]):
             self._again.add(key)
             return
         self._busy.add(key)
-        self._turns[key] = self._tasks.start(self._turn(key), name=f"{self._name} {key}")
+        # Who woke it (a request, perhaps) is not who does what is decided now.
+        turn = self._turn(key)
+        self._turns[key] = self._tasks.start(turn, name=f"{self._name} {key}", context=own_context())
 
     async def settled(self, key: K) -> None:
         """Return once no call for `key` is under way."""

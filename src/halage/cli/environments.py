@@ -11,12 +11,14 @@ from halage.cli import terminal
 from halage.cli.exits import FAILED
 from halage.cli.rows import environment_row
 from halage.cli.session import Session, session_of
-from halage.cli.words import duration, local, short, version_of
+from halage.cli.words import duration, local, scale_words, short, version_of
 
 if TYPE_CHECKING:
     from halage.client import Client
 
 POLL_S = 0.5
+SCALE_PATIENCE_S = 900.0
+"""How long `scale` waits: an instance may take its whole boot time, and be tried again."""
 _FINAL = ("succeeded", "rolled_back", "failed", "superseded")
 
 Project = Annotated[str, typer.Argument(help="The project's name.")]
@@ -86,6 +88,48 @@ def rollback(
     with session.connect() as client:
         started = client.roll_back_environment(project, environment, release=number)
         _finish(session, client, started, wait)
+
+
+def scale(
+    context: typer.Context,
+    project: Project,
+    environment: Environment,
+    instances: Annotated[
+        int | None, typer.Argument(metavar="N", min=1, max=100, help="How many instances there shall be.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="As many as halage.toml says again.")] = False,
+    wait: Wait = True,
+) -> None:
+    """Have more or fewer instances at once; it holds through deployments until it is reset."""
+    session = session_of(context)
+    if reset == (instances is not None):
+        raise Invalid("Say how many instances, such as 3, or --reset for what halage.toml says.")
+    with session.connect() as client:
+        found = client.scale_environment(project, environment, None if reset else instances)
+        if wait:
+            found = _until_scaled(client, found)
+    session.tell(f"{environment} of {project}: {scale_words(found)}.", found)
+    if wait and not _is_scaled(found):
+        raise typer.Exit(FAILED)
+
+
+def _until_scaled(client: "Client", environment: dict[str, Any]) -> dict[str, Any]:
+    """The environment once it has the instances that it shall have, or once that takes too long."""
+    place = f"{environment['name']} of {environment['project']}"
+    deadline = time.monotonic() + SCALE_PATIENCE_S
+    with terminal.progress(f"scale {place}") as tell:
+        while not _is_scaled(environment) and time.monotonic() < deadline:
+            tell(f"{environment['serving']} of {environment['wanted']} instances, {environment['cause']}")
+            time.sleep(POLL_S)
+            environment = client.show_environment(environment["project"], environment["name"])
+    return environment
+
+
+def _is_scaled(environment: dict[str, Any]) -> bool:
+    living = environment["instances"]
+    return len(living) == environment["wanted"] and all(
+        each["state"] == "serving" and each["is_up"] for each in living
+    )
 
 
 def releases(context: typer.Context, project: Project, environment: Environment) -> None:
@@ -222,6 +266,7 @@ def _print_environment(environment: dict[str, Any]) -> None:
             ("why", environment["cause"]),
             ("release", f"{version_of(release)} {release['title'] if release else ''}".strip()),
             ("instances", f"{environment['serving']} of {environment['wanted']}, {environment['type']}"),
+            *([("scaled", scale_words(environment))] if environment["scaled"] is not None else []),
             *(("address", url) for url in environment["urls"]),
             *(
                 ("variable", f"{each['name']}={'(secret)' if each['is_secret'] else each['value']}")

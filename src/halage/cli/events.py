@@ -1,8 +1,6 @@
 """`halage events`: the journal, on the terminal or into a file."""
 
-import csv
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,37 +16,63 @@ if TYPE_CHECKING:
     from halage.client import Client
     from halage.client.client import EventsWanted
 
-PAGE = 1000
-_COLUMNS = ("id", "at", "actor", "action", "subject", "project", "details")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+_TELL_EVERY = 5000
+
+
+Word = str | None
+Project = Annotated[Word, typer.Option(help="Only those of this project.")]
+Environment = Annotated[
+    Word, typer.Option("--environment", "-e", help="Only those about an environment of this name.")
+]
+Actor = Annotated[Word, typer.Option(help="Only what this user did.")]
+Action = Annotated[Word, typer.Option(help="Only this action, such as pipeline:Approve or 'environment:*'.")]
+Subject = Annotated[Word, typer.Option(help="Only those about this thing, such as 'project/shop/run/*'.")]
+Origin = Annotated[
+    Word, typer.Option(help="Only those that came from there: console, 'api * token ci', halage.")
+]
+Text = Annotated[
+    Word, typer.Option(help="Only those that hold this text, also in what was before and after.")
+]
+Since = Annotated[Word, typer.Option(help="Not earlier: 90m, 12h, 7d ago, or a date such as 2026-11-23.")]
+Until = Annotated[Word, typer.Option(help="Earlier than that, written like --since.")]
+After = Annotated[int | None, typer.Option(min=0, help="The next ones after this number.")]
+Before = Annotated[int | None, typer.Option(min=1, help="The last ones before this number.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many of the last ones.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen.")]
+Export = Annotated[
+    Path | None,
+    typer.Option(help="Write all of them to this new file: FILE.csv, or FILE.jsonl (JSON lines)."),
+]
 
 
 def events(
     context: typer.Context,
-    project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None,
-    actor: Annotated[str | None, typer.Option(help="Only what this user did.")] = None,
-    action: Annotated[
-        str | None, typer.Option(help="Only this action, such as pipeline:Approve or 'environment:*'.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Not earlier: 90m, 12h, 7d ago, or a date such as 2026-11-23.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Earlier than that, written like --since.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the last ones.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen.")] = False,
-    export: Annotated[
-        Path | None,
-        typer.Option(help="Write all of them to this new file: FILE.csv, or FILE.jsonl (JSON lines)."),
-    ] = None,
+    project: Project = None,
+    environment: Environment = None,
+    actor: Actor = None,
+    action: Action = None,
+    subject: Subject = None,
+    origin: Origin = None,
+    text: Text = None,
+    since: Since = None,
+    until: Until = None,
+    after: After = None,
+    before: Before = None,
+    limit: Limit = 20,
+    follow: Follow = False,
+    export: Export = None,
 ) -> None:
-    """Show who did what to which thing, oldest first."""
+    """Show who did what to which thing, what it was before and after, and from where; oldest first."""
     session = session_of(context)
     now = datetime.now(UTC)
     wanted: EventsWanted = {
         "project": project,
+        "environment": environment,
         "actor": actor,
         "action": action,
+        "subject": subject,
+        "origin": origin,
+        "text": text,
         "since": None if since is None else moment_before(since, now).isoformat(),
         "until": None if until is None else moment_before(until, now).isoformat(),
     }
@@ -58,47 +82,81 @@ def events(
         if export is not None:
             _export(session, client, wanted, export)
             return
-        found = client.list_events(limit=limit, **wanted)
-        if not follow:
-            rows = [[local(each["at"]), each["actor"], each["action"], each["subject"]] for each in found]
-            session.show(("at", "who", "action", "what"), rows, found, empty="Nothing of that kind happened.")
-            return
-        for each in found:
-            _print(session, each)
-        after = found[-1]["id"] if found else 0
-        for each in client.follow_events(after=after, **wanted):
-            _print(session, each)
+        found = client.list_events(limit=limit, after=after, before=before, **wanted)
+        if follow:
+            _follow(session, client, found, wanted)
+        else:
+            columns = ("number", "at", "who", "action", "what", "change", "from")
+            session.show(
+                columns, [_row(each) for each in found], found, empty="Nothing of that kind happened."
+            )
+
+
+def _follow(session: Session, client: "Client", found: list[dict[str, Any]], wanted: "EventsWanted") -> None:
+    for each in found:
+        _print(session, each)
+    after = found[-1]["id"] if found else 0
+    for each in client.follow_events(after=after, **wanted):
+        _print(session, each)
+
+
+def _row(event: dict[str, Any]) -> list[str]:
+    return [
+        str(event["id"]),
+        local(event["at"]),
+        event["actor"],
+        event["action"],
+        event["subject"],
+        change_of(event),
+        event["origin"] or "",
+    ]
 
 
 def _print(session: Session, event: dict[str, Any]) -> None:
     if session.wants_json:
         terminal.print_json_line(event)
     else:
-        terminal.print_line(
-            f"{local(event['at'])}  {event['actor']:<12} {event['action']:<24} {event['subject']}"
-        )
+        words = [
+            f"{local(event['at'])}  {event['actor']:<12} {event['action']:<24} {event['subject']}",
+            change_of(event),
+        ]
+        terminal.print_line("  ".join(word for word in words if word))
+
+
+def change_of(event: dict[str, Any]) -> str:
+    """What was changed, in a line: `instances 2 → 3, is_scaled no → yes`."""
+    before, after = event.get("before") or {}, event.get("after") or {}
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return ", ".join(f"{name} {_word(before.get(name))} → {_word(after.get(name))}" for name in names)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _export(session: Session, client: "Client", wanted: "EventsWanted", path: Path) -> None:
     if path.suffix not in (".csv", ".jsonl"):
         raise Invalid(f"{path}: end the file's name in .csv or .jsonl, which says what is written.")
     temporary = path.with_name(path.name + ".part")
-    count = 0
+    count = -1 if path.suffix == ".csv" else 0  # the line with the names of the columns is no event
     try:
         # "x": what is there already is never written over.
-        with path.open("x"), temporary.open("w", encoding="utf-8", newline="") as file:
-            write = csv.writer(file).writerow if path.suffix == ".csv" else None
-            if write is not None:
-                write(_COLUMNS)
-            with terminal.progress(f"write {path.name}") as tell:
-                for event in _all(client, wanted):
-                    if write is not None:
-                        write([_cell(event[name]) for name in _COLUMNS])
-                    else:
-                        file.write(json.dumps(event) + "\n")
-                    count += 1
-                    if count % PAGE == 0:
-                        tell(f"{count} events")
+        with (
+            path.open("x"),
+            temporary.open("wb") as file,
+            terminal.progress(f"write {path.name}") as tell,
+        ):
+            told = 0
+            for piece in client.export_events(path.suffix.removeprefix("."), **wanted):
+                file.write(piece)
+                count += piece.count(b"\n")
+                if count - told >= _TELL_EVERY:
+                    tell(f"{count} events")
+                    told = count
         temporary.replace(path)
     except FileExistsError:
         raise Invalid(f"{path} is there already: name a new file.") from None
@@ -114,16 +172,3 @@ def _export(session: Session, client: "Client", wanted: "EventsWanted", path: Pa
 def _forget(*paths: Path) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-def _all(client: "Client", wanted: "EventsWanted") -> Iterator[dict[str, Any]]:
-    last = 0
-    while page := client.list_events(after=last, limit=PAGE, **wanted):
-        yield from page
-        last = page[-1]["id"]
-
-
-def _cell(value: Any) -> str:
-    """A value for a spreadsheet, which must not take it for a formula."""
-    text = json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

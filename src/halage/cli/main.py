@@ -123,6 +123,7 @@ app.add_typer(
             ("logs", environments.logs),
             ("restart", environments.restart),
             ("rollback", environments.rollback),
+            ("scale", environments.scale),
             ("releases", environments.releases),
             ("set", environments.set_),
             ("unset", environments.unset),

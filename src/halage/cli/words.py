@@ -119,3 +119,11 @@ def size(count: float | None) -> str:
             return f"{value:.0f} {unit}"
         value /= 1024
     return f"{value:.1f} GiB"
+
+
+def scale_words(environment: dict[str, Any]) -> str:
+    """`3 instances, halage.toml says 2`; without the second half where nobody scaled it."""
+    planned, scaled = environment["planned"], environment["scaled"]
+    number = planned if scaled is None else scaled
+    words = "1 instance" if number == 1 else f"{number} instances"
+    return f"{words}, halage.toml says {planned}" if scaled is not None else f"{words}, as halage.toml says"

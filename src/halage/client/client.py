@@ -17,8 +17,12 @@ class EventsWanted(TypedDict, total=False):
     """Which events, as the API's parameters: moments are ISO 8601, `*` in an action stands for any part."""
 
     project: str | None
+    environment: str | None
     actor: str | None
     action: str | None
+    subject: str | None
+    origin: str | None
+    text: str | None
     since: str | None
     until: str | None
 
@@ -171,6 +175,11 @@ class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls):
         path = f"{_environment(project, environment)}/rollback"
         return dict(self._ask("POST", path, body={"release": release}))
 
+    def scale_environment(self, project: str, environment: str, instances: int | None) -> Document:
+        """Have so many instances from now on; None: as many as halage.toml says. The answer is it."""
+        path = f"{_environment(project, environment)}/scale"
+        return dict(self._ask("POST", path, body={"instances": instances}))
+
     def list_releases(self, project: str, environment: str) -> list[Document]:
         """The releases that are kept."""
         return list(self._ask("GET", f"{_environment(project, environment)}/releases"))
@@ -232,6 +241,10 @@ class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls):
         last_id = None if after is None else str(after)
         for event in self._follow("/events/stream", query={**wanted}, last_id=last_id):
             yield event.body
+
+    def export_events(self, format_: str = "jsonl", **wanted: Unpack[EventsWanted]) -> Iterator[bytes]:
+        """All events, oldest first, as a file's bytes piece by piece: `jsonl` or `csv`."""
+        return self._download("/events/export", query={**wanted, "format": format_})
 
 
 def _part(text: str) -> str:

@@ -113,6 +113,18 @@ class Connection:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
 
+    def _download(self, path: str, *, query: dict[str, Any] | None = None) -> Iterator[bytes]:
+        """A long answer as it comes. Raises ProblemError, and ServerUnreachable when it breaks off."""
+        sent = {name: value for name, value in (query or {}).items() if value is not None}
+        try:
+            with self._http.stream("GET", path, params=sent) as response:
+                if not response.is_success:
+                    response.read()
+                    _raise_problem(response, self.url)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
     def _follow(
         self, path: str, *, query: dict[str, Any] | None = None, last_id: str | None = None
     ) -> Iterator[StreamEvent]:

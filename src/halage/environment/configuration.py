@@ -39,6 +39,10 @@ class Configuration:
         """The plan of one environment; a default one when the site does not name it."""
         return self.site.environments.get(environment) or EnvironmentPlan(environment)
 
+    def wanted(self, environment: str, scaled: int | None) -> int:
+        """How many instances shall serve: the number that it was scaled to, else what halage.toml says."""
+        return self.plan(environment).instances if scaled is None else scaled
+
     def to_document(self) -> dict[str, Any]:
         """As plain JSON values, secrets still sealed."""
         variables = {name: [v.value, v.is_secret] for name, v in self.variables.items()}

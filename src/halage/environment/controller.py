@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from halage.balancer.errors import BalancerDown
+from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
 from halage.environment import ledger
 from halage.environment.configuration import Configuration
@@ -32,18 +33,23 @@ class EnvironmentController:
         self, machinery: Machinery, prober: Prober, *, tasks: Tasks, on_change: Callable[[int], None]
     ) -> None:
         self._m = machinery
+        self.version = 0
+        """Another number after each change of what is recorded or known of any environment."""
         self._on_change = on_change
         self._controller: Controller[Place] = Controller("environment", self.advance, tasks=tasks)
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
-        self.fleet = Fleet(
-            machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self._controller.wake
-        )
+        self.fleet = Fleet(machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self.wake)
         """The living instances, for those who read their output."""
-        self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self._controller.wake)
+        self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self.wake)
 
     def wake(self, place: Place) -> None:
-        """Look at an environment now."""
+        """Look at an environment now: something of it has changed."""
+        self.note_change()
         self._controller.wake(place)
+
+    def note_change(self) -> None:
+        """Something has changed that asks for no step: those who keep a copy read it anew."""
+        self.version += 1
 
     def tell(self, run_ids: Iterable[int | None]) -> None:
         """Tell runs that something changed in one of their deployments."""
@@ -92,7 +98,10 @@ class EnvironmentController:
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
-                    await self._steps.take(place, action, book)
+                    try:
+                        await self._steps.take(place, action, book)
+                    finally:  # half of a step may be recorded
+                        self.note_change()
                     acted = True
             if not acted:
                 return delay
@@ -105,6 +114,7 @@ class EnvironmentController:
         book = await self._m.database.run(ledger.read_book, place)
         while book is not None and book.deployment is None and book.waiting is not None:
             await self._steps.begin(place, book)
+            self.note_change()
             self.tell([book.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:
@@ -114,28 +124,31 @@ class EnvironmentController:
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
         configuration = Configuration.from_document(goal.configuration) if goal is not None else None
-        sessions = await self._sessions(place, book)
+        wanted = configuration.wanted(place[1], book.environment.instances) if configuration else 0
+        statuses = await self._statuses(place, book, wanted)
         return Situation(
             now=self._m.clock.now(),
-            wanted=configuration.plan(place[1]).instances if configuration else 0,
+            wanted=wanted,
             current_release_id=book.environment.current_release_id,
             deployment=self._deployment_facts(place, book),
             instances=tuple(
-                self._instance_facts(row, sessions.get(row.id, 0), ending(row.id) in busy)
+                self._instance_facts(row, statuses.get(row.id), ending(row.id) in busy)
                 for row in book.instances
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
         )
 
-    async def _sessions(self, place: Place, book: ledger.Book) -> dict[str, int]:
-        if not any(row.state == InstanceState.DRAINING for row in book.instances):
+    async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
+        """What the balancer says of the instances, where a decision depends on it."""
+        states = [row.state for row in book.instances]
+        if InstanceState.DRAINING not in states and states.count(InstanceState.SERVING) <= wanted:
             return {}
         try:
             statuses = await self._m.balancer.status(route_name(place))
         except BalancerDown:
             return {}
-        return {status.target.id: status.sessions for status in statuses}
+        return {status.target.id: status for status in statuses}
 
     def _deployment_facts(self, place: Place, book: ledger.Book) -> DeploymentFacts | None:
         row = book.deployment
@@ -152,7 +165,7 @@ class EnvironmentController:
             failure=row.failure,
         )
 
-    def _instance_facts(self, row: Any, sessions: int, is_ending: bool) -> InstanceFacts:
+    def _instance_facts(self, row: Any, status: TargetStatus | None, is_ending: bool) -> InstanceFacts:
         seen = self.fleet.observe(copy_of(row))
         return InstanceFacts(
             id=row.id,
@@ -164,8 +177,9 @@ class EnvironmentController:
             has_answered=seen.has_answered,
             unanswered=seen.unanswered,
             in_balancer=seen.in_balancer,
-            sessions=sessions,
+            sessions=status.sessions if status is not None else 0,
             since=row.since,
             restart_at=row.restart_at,
             is_ending=is_ending,
+            is_up=status is None or status.state is TargetState.UP,
         )

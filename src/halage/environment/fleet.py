@@ -156,6 +156,10 @@ class Fleet:
             await self._compute.remove(unit.id)
             self._seen.pop(unit.id, None)
 
+    def ended(self, place: Place) -> list[tuple[str, str]]:
+        """(instance id, unit id) of each ended copy of an environment whose output is still kept."""
+        return [(unit.rpartition(".")[0], unit) for unit in self._ended.get(place, ())]
+
     def units(self, place: Place, living: Iterable[Copy]) -> list[str]:
         """Units of an environment whose output can be read: those that ended lately, then the living."""
         return [*self._ended[place], *(copy.unit_id for copy in living)]

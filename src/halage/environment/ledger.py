@@ -103,7 +103,14 @@ def begin(tx: Transaction, deployment_id: int, deadline_at: float) -> bool:
     )
     if row.run_id is not None:
         store.update_environment(tx, place, newest_run_id=max(newest or 0, row.run_id))
-    _note(tx, "environment:Deploy", row, release=store.release_row(tx, row.release_id).number)
+    _note(
+        tx,
+        "environment:Deploy",
+        row,
+        before={"state": row.state},
+        after={"state": DeploymentState.RUNNING.value},
+        release=store.release_row(tx, row.release_id).number,
+    )
     return False
 
 
@@ -130,7 +137,9 @@ def end_unstarted(tx: Transaction, row: Any, reason: str) -> None:
     release = store.release_row(tx, row.release_id)
     if release.state == "new":
         store.set_release_state(tx, row.release_id, "superseded")
-    _note(tx, "environment:Superseded", row, reason=reason)
+    _note(
+        tx, "environment:Superseded", row, before={"state": row.state}, after={"state": state}, reason=reason
+    )
 
 
 def fail(tx: Transaction, deployment_id: int, failure: str, log_tail: str = "") -> None:
@@ -201,7 +210,9 @@ def restart(tx: Transaction, row: Any, at: float, strikes: int, reason: str) -> 
         ready_at=None,
         deployment_id=None,
     )
-    _note(tx, "environment:RestartInstance", row, instance=row.id, reason=reason)
+    before = {"state": row.state, "attempt": row.attempt}
+    after = {"state": InstanceState.STARTING.value, "attempt": row.attempt + 1}
+    _note(tx, "environment:RestartInstance", row, before=before, after=after, instance=row.id, reason=reason)
 
 
 def roll_back(tx: Transaction, deployment_id: int, reason: str, log_tail: str, deadline_at: float) -> None:
@@ -219,28 +230,43 @@ def roll_back(tx: Transaction, deployment_id: int, reason: str, log_tail: str, d
     release = store.release_row(tx, row.release_id)
     if release.state == "new":
         store.set_release_state(tx, row.release_id, "failed")
-    _note(tx, "environment:RollBack", row, reason=reason)
+    after = {"state": DeploymentState.ROLLING_BACK.value}
+    _note(tx, "environment:RollBack", row, before={"state": row.state}, after=after, reason=reason)
 
 
 def finish(tx: Transaction, deployment_id: int, state: DeploymentState) -> None:
     """Record the end of a deployment and which release is current from now on."""
     row = store.deployment_row(tx, deployment_id)
     assert row is not None
-    store.update_deployment(tx, deployment_id, state=state.value, finished_at=tx.now)
+    wanted = _wanted_now(tx, row)
+    store.update_deployment(tx, deployment_id, state=state.value, finished_at=tx.now, wanted=wanted)
+    before: dict[str, Any] = {"state": row.state}
+    after: dict[str, Any] = {"state": state.value}
     if state is DeploymentState.SUCCEEDED:
+        releases = store.releases_by_id(tx, (row.release_id, row.previous_release_id))
+        numbers = {key: release.number for key, release in releases.items()}
+        before |= {"release": numbers.get(row.previous_release_id)}
+        after |= {"release": numbers[row.release_id]}
         if row.previous_release_id is not None:
             # What people rolled back from is not where the next rollback returns to by itself.
             state_before = "left" if row.kind == "rollback" else "good"
             store.set_release_state(tx, row.previous_release_id, state_before)
         store.set_release_state(tx, row.release_id, "current")
         store.update_environment(tx, (row.project, row.environment), current_release_id=row.release_id)
-    _note(tx, f"environment:{_VERBS[state]}", row, reason=row.reason, phases=row.phases)
+    _note(tx, _ENDS[state], row, before=before, after=after, reason=row.reason, phases=row.phases)
 
 
-_VERBS = {
-    DeploymentState.SUCCEEDED: "Deployed",
-    DeploymentState.ROLLED_BACK: "RolledBack",
-    DeploymentState.FAILED: "DeploymentFailed",
+def _wanted_now(tx: Transaction, row: Any) -> int:
+    """How many instances of its release a deployment is to have; kept with it once it has ended."""
+    environment = store.environment_row(tx, (row.project, row.environment))
+    configuration = Configuration.from_document(store.release_row(tx, row.release_id).configuration)
+    return configuration.wanted(row.environment, environment.instances if environment is not None else None)
+
+
+_ENDS = {
+    DeploymentState.SUCCEEDED: "environment:Deployed",
+    DeploymentState.ROLLED_BACK: "environment:RolledBack",
+    DeploymentState.FAILED: "environment:DeploymentFailed",
 }
 
 

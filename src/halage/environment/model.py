@@ -163,6 +163,10 @@ class Environment:
     urls: tuple[str, ...]
     variables: tuple[Variable, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)
+    planned: int = 1
+    """How many instances halage.toml says."""
+    scaled: int | None = None
+    """The number that people or an alarm scaled it to, which counts instead; None: what halage.toml says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from halage.environment.model import Deployment, DeploymentState
 from halage.environment.store import Place
 from halage.environment.views import deployment_view
 from halage.site.model import EnvironmentPlan, Site
+from halage.site.values import looks_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,9 @@ def variables_now(tx: Transaction, place: Place) -> dict[str, StoredVariable]:
     return {row.name: StoredVariable(row.value, row.is_secret) for row in store.variable_rows(tx, place)}
 
 
-def order_rollback(tx: Transaction, place: Place, number: int | None, actor: str) -> tuple[int, list[int]]:
+def order_rollback(
+    tx: Transaction, place: Place, number: int | None, actor: str, reason: str = ""
+) -> tuple[int, list[int]]:
     """Record a rollback to the last good release, or to release `number`; returns what `order` does."""
     rows = rows_of(tx, place)
     current = rows.environment.current_release_id
@@ -116,7 +119,12 @@ def order_rollback(tx: Transaction, place: Place, number: int | None, actor: str
             f"release v{target.number} is {target.state} and cannot be returned to; "
             "`halage env releases` lists those that are good"
         )
-    return _insert(tx, place, "rollback", target.id, actor)
+    before, after = _release_number(rows, current), {"release": target.number}
+    return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
+
+
+def _release_number(rows: store.EnvironmentRows, release_id: int | None) -> dict[str, Any]:
+    return {"release": rows.releases[release_id].number if release_id is not None else None}
 
 
 def _last_good(place: Place, releases: list[Any]) -> Any:
@@ -153,16 +161,36 @@ def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[
             "created_by": actor,
         },
     )
-    return _insert(tx, place, "restart", release_id, actor)
+    before, after = {"release": current.number}, {"release": store.release_row(tx, release_id).number}
+    return _insert(tx, place, "restart", release_id, actor, before, after)
 
 
-def _insert(tx: Transaction, place: Place, kind: str, release_id: int, actor: str) -> tuple[int, list[int]]:
+_ORDERS = {"rollback": "environment:Rollback", "restart": "environment:Restart"}
+
+
+def _insert(
+    tx: Transaction,
+    place: Place,
+    kind: str,
+    release_id: int,
+    actor: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    reason: str = "",
+) -> tuple[int, list[int]]:
     superseded = ledger.supersede_waiting(tx, place, f"a {kind} by {actor}")
     values = {"token": new_id(kind), "kind": kind, "release_id": release_id, "created_by": actor}
     deployment_id = store.insert_deployment(tx, place, values)
-    subject = f"project/{place[0]}/environment/{place[1]}"
-    action = f"environment:{kind.capitalize()}"
-    tx.record(action, actor=actor, subject=subject, project=place[0], deployment=deployment_id)
+    details = {"deployment": deployment_id} | ({"reason": reason} if reason else {})
+    tx.record(
+        _ORDERS[kind],
+        actor=actor,
+        subject=f"project/{place[0]}/environment/{place[1]}",
+        project=place[0],
+        before=before,
+        after=after,
+        **details,
+    )
     return deployment_id, superseded
 
 
@@ -186,7 +214,13 @@ def abort(tx: Transaction, deployment_id: int, actor: str) -> tuple[Place, list[
             f"deployment {deployment_id} is {row.state.replace('_', ' ')}: there is nothing to stop"
         )
     tx.record(
-        "environment:Abort", actor=actor, subject=subject, project=row.project, deployment=deployment_id
+        "environment:Abort",
+        actor=actor,
+        subject=subject,
+        project=row.project,
+        before={"state": row.state},
+        after={"state": "superseded" if row.state == DeploymentState.WAITING else "rolling_back"},
+        deployment=deployment_id,
     )
     return place, superseded
 
@@ -209,28 +243,60 @@ def _shown(tx: Transaction, row: Any) -> Deployment:
     releases = store.releases_by_id(tx, (row.release_id, row.previous_release_id))
     instances = store.instance_rows(tx, (row.project, row.environment))
     done = sum(i.release_id == row.release_id and i.state == "serving" for i in instances)
-    return deployment_view(row, releases, done)
+    environment = store.environment_row(tx, (row.project, row.environment))
+    return deployment_view(row, releases, done, environment.instances if environment is not None else None)
 
 
 def set_variable(tx: Transaction, place: Place, name: str, stored: StoredVariable, actor: str) -> None:
     """Set a variable of an environment."""
     rows_of(tx, place)
+    held = _held(tx, place, name)
     values = {"value": stored.value, "is_secret": stored.is_secret, "updated_by": actor}
     store.put_variable(tx, place, name, values)
-    _note_variable(tx, "environment:SetVariable", place, name, actor)
+    _note_variable(tx, "environment:SetVariable", place, name, actor, held, stored)
 
 
 def unset_variable(tx: Transaction, place: Place, name: str, actor: str) -> None:
     """Remove a variable of an environment. Raises NoSuchVariable."""
     rows_of(tx, place)
+    held = _held(tx, place, name)
     if not store.drop_variable(tx, place, name):
         raise NoSuchVariable(f"{place[0]} {place[1]} has no variable {name}")
-    _note_variable(tx, "environment:UnsetVariable", place, name, actor)
+    _note_variable(tx, "environment:UnsetVariable", place, name, actor, held, None)
 
 
-def _note_variable(tx: Transaction, action: str, place: Place, name: str, actor: str) -> None:
-    subject = f"project/{place[0]}/environment/{place[1]}"
-    tx.record(action, actor=actor, subject=subject, project=place[0], variable=name)
+def _held(tx: Transaction, place: Place, name: str) -> StoredVariable | None:
+    rows = {row.name: row for row in store.variable_rows(tx, place)}
+    return StoredVariable(rows[name].value, rows[name].is_secret) if name in rows else None
+
+
+def _note_variable(
+    tx: Transaction,
+    action: str,
+    place: Place,
+    name: str,
+    actor: str,
+    before: StoredVariable | None,
+    after: StoredVariable | None,
+) -> None:
+    # The journal forgets nothing: what is a secret on one side, or is called like one, is on neither.
+    is_open = not looks_secret(name) and not any(side and side.is_secret for side in (before, after))
+    tx.record(
+        action,
+        actor=actor,
+        subject=f"project/{place[0]}/environment/{place[1]}",
+        project=place[0],
+        before=_shown_variable(before, is_open),
+        after=_shown_variable(after, is_open),
+        variable=name,
+    )
+
+
+def _shown_variable(stored: StoredVariable | None, is_open: bool) -> dict[str, Any] | None:
+    if stored is None:
+        return None
+    shown: dict[str, Any] = {"is_secret": stored.is_secret}
+    return {"value": stored.value, **shown} if is_open else shown
 
 
 def secrets_of(tx: Transaction, project: str) -> list[str]:

@@ -1,7 +1,7 @@
 """What an environment does next. Pure: `decide(situation)` looks at facts and returns actions.
 
-One function serves deployments, rollbacks, restarts after a death and the quiet days between:
-all of them converge on a goal (a release and a number of instances) by the same order, one
+One function serves deployments, rollbacks, restarts after a death, scaling and the quiet days
+between: all of them converge on a goal (a release and a number of instances) by the same order, one
 instance at a time: start, ready, serving, drain, stop. Each action is idempotent, and what it
 decides is recorded before it is done, so a `kill -9` between any two lines leaves a situation
 that the next call understands.
@@ -44,6 +44,8 @@ class InstanceFacts:
     restart_at: float | None = None
     is_ending: bool = False
     """Its process is being stopped right now."""
+    is_up: bool = True
+    """Whether the balancer sends it requests, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +186,18 @@ def decide(situation: Situation) -> list[Action]:
     """The actions to take now, in order; an empty list means: wait for news."""
     deployment = situation.deployment
     if deployment is None:
-        return _keep(situation) + _converge(situation, situation.current_release_id)
+        return _together(_keep(situation), _converge(situation, situation.current_release_id))
     if deployment.state is DeploymentState.RUNNING:
         if (turn := _reason_to_turn(situation, deployment)) is not None:
             return [turn]
-        return _keep(situation) + _go_forward(situation, deployment)
-    return _keep(situation) + _go_back(situation, deployment)
+        return _together(_keep(situation), _go_forward(situation, deployment))
+    return _together(_keep(situation), _go_back(situation, deployment))
+
+
+def _together(keeping: list[Action], going: list[Action]) -> list[Action]:
+    """Both, but nothing is begun for an instance that is let go in the same breath."""
+    leaving = {a.instance_id for a in going if isinstance(a, Move) and a.state is InstanceState.STOPPING}
+    return [a for a in keeping if getattr(a, "instance_id", None) not in leaving] + going
 
 
 def back_off_s(strikes: int) -> float:
@@ -338,6 +346,8 @@ def _converge(situation: Situation, goal: int | None) -> list[Action]:
     mine, others = _live_of(situation, goal), _others(situation, goal)
     leaving: list[Action] = _let_go(situation)
     serving = [i for i in mine if i.state is InstanceState.SERVING]
+    if unneeded := _unneeded(mine, situation.wanted):
+        return [*leaving, *(Move(i.id, InstanceState.STOPPING) for i in unneeded)]
     if ready := [i for i in mine if i.state is InstanceState.READY]:
         return [*leaving, Move(ready[0].id, InstanceState.SERVING)]
     idle = [i for i in others if i.state in (InstanceState.STARTING, InstanceState.READY)]
@@ -355,9 +365,19 @@ def _converge(situation: Situation, goal: int | None) -> list[Action]:
         return []  # one at a time while there is something to protect; else all together
     if goal is not None and len(mine) < situation.wanted:
         return [CreateInstance(goal)]
-    if len(serving) > situation.wanted:
-        return [Move(serving[0].id, InstanceState.DRAINING)]
+    if len(serving) > situation.wanted and all(i.died is None and i.is_known for i in serving):
+        # Who gets no requests goes first: what visitors reach never falls below what is wanted.
+        return [Move(min(serving, key=lambda i: i.is_up).id, InstanceState.DRAINING)]
     return []
+
+
+def _unneeded(mine: list[InstanceFacts], wanted: int) -> list[InstanceFacts]:
+    """Of more instances than are wanted, those that serve nobody yet: the last ones made first."""
+    idle = [i for i in mine if i.state is not InstanceState.SERVING]
+    # One that keeps dying is no use to wait for.
+    idle.sort(key=lambda i: i.strikes > 0)
+    surplus = max(len(mine) - wanted, 0)
+    return idle[len(idle) - min(surplus, len(idle)) :]
 
 
 def _let_go(situation: Situation) -> list[Action]:

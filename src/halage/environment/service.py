@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
-from halage.environment import orders, store
+from halage.environment import orders, scaling, store
 from halage.environment.configuration import StoredVariable
 from halage.environment.controller import EnvironmentController
 from halage.environment.errors import BadVariable
@@ -72,6 +72,7 @@ class Environments:
         """Add environments (those that exist stay as they are) and their routes."""
         new = await self._m.database.run(orders.create, project, plans)
         if new:
+            self._controller.note_change()
             await self._m.routing.change({(project, plan.name): plan for plan in new})
 
     async def delete(self, project: str) -> None:
@@ -83,6 +84,7 @@ class Environments:
         for place in places:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
+        self._controller.note_change()
         await self._m.routing.change(dict.fromkeys(places))
         await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
         self._m.places.forget_project(project)
@@ -112,6 +114,17 @@ class Environments:
         self._controller.wake(place)
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)
+
+    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
+        """Have so many instances from now on; None: as many as halage.toml says.
+
+        Takes effect at once, without a deployment, and holds through the next ones until it is
+        taken back. Raises Invalid for a number below 1 or above 100.
+        """
+        place = (project, name)
+        await self._m.database.run(scaling.scale, place, instances, actor)
+        self._controller.wake(place)
+        return await self.show(project, name)
 
     async def abort(self, deployment_id: int, *, actor: str) -> None:
         """Turn a deployment round: back to the release before. Raises DeploymentEnded."""
@@ -160,11 +173,13 @@ class Environments:
             raise BadVariable(f"the value of {variable} contains a NUL character; remove it")
         stored = StoredVariable(self._m.sealer.seal(value) if is_secret else value, is_secret)
         await self._m.database.run(orders.set_variable, (project, name), variable, stored, actor)
+        self._controller.note_change()
         return Variable(variable, None if is_secret else value, is_secret, self._m.clock.now(), actor)
 
     async def unset_variable(self, project: str, name: str, variable: str, *, actor: str) -> None:
         """Remove a variable; takes effect with the next deployment or restart. Raises NoSuchVariable."""
         await self._m.database.run(orders.unset_variable, (project, name), variable, actor)
+        self._controller.note_change()
 
     async def secret_values(self, project: str) -> Sequence[str]:
         """Every secret of a project, opened: for masking consoles, and for nothing else."""

@@ -91,6 +91,7 @@ deployments_table = Table(
     Column("deadline_at", Instant),
     Column("created_by", String(100), nullable=False),
     Column("run_id", Integer),
+    Column("wanted", Integer),
     Index("ix_deployments_place", "project", "environment"),
     sqlite_autoincrement=True,
 )

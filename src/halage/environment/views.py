@@ -43,10 +43,17 @@ def variable_view(row: Any) -> Variable:
     return Variable(row.name, value, row.is_secret, row.updated_at, row.updated_by)
 
 
-def deployment_view(row: Any, releases: Mapping[int, Any], done: int = 0) -> Deployment:
-    """A deployment with its releases; `done` counts the instances that serve its release now."""
+def deployment_view(
+    row: Any, releases: Mapping[int, Any], done: int = 0, scaled: int | None = None
+) -> Deployment:
+    """A deployment with its releases; `done` counts the instances that serve its release now.
+
+    `scaled` is the number that its environment is scaled to; what has ended kept its own.
+    """
     release = releases[row.release_id]
-    wanted = Configuration.from_document(release.configuration).plan(row.environment).instances
+    wanted = row.wanted
+    if wanted is None:
+        wanted = Configuration.from_document(release.configuration).wanted(row.environment, scaled)
     is_done = row.state == DeploymentState.SUCCEEDED
     names = sorted(row.phases, key=lambda name: PHASE_ORDER.index(name))
     previous = releases.get(row.previous_release_id) if row.previous_release_id else None
@@ -104,13 +111,15 @@ def environment_view(
     )
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
-    wanted = plan.instances if plan else 0
+    scaled = environment.instances
+    planned = plan.instances if plan else environment.plan.get("instances", 1)
+    wanted = (planned if scaled is None else scaled) if plan else 0
     colour, cause = colour_of(wanted, instances, current is not None, statuses is not None)
     deployment = None
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
         done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in instances)
-        deployment = deployment_view(rows.deployment, rows.releases, done)
+        deployment = deployment_view(rows.deployment, rows.releases, done, scaled)
     return Environment(
         project=environment.project,
         name=environment.name,
@@ -125,4 +134,6 @@ def environment_view(
         urls=urls,
         variables=tuple(variable_view(row) for row in rows.variables),
         configuration=dict(environment.plan),
+        planned=planned,
+        scaled=scaled,
     )

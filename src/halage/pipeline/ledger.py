@@ -1,5 +1,6 @@
 """The recorded side of runs: each decision and each wish of a person, one transaction each."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -31,8 +32,9 @@ def set_stage(tx: Transaction, run_id: int, position: int, state: StageState, re
     if state not in (StageState.PENDING, StageState.WAITING, StageState.RUNNING):
         values["finished_at"] = tx.now
         row = run_of(tx, run_id)
+        change = _Change(stage.state, state.value)
         details = {"stage": stage.name, "state": state.value, "reason": reason}
-        _note(tx, "pipeline:StageEnded", row, ACTOR, **details)
+        _note(tx, "pipeline:StageEnded", row, ACTOR, change, **details)
     store.update_stage(tx, run_id, position, **values)
 
 
@@ -68,7 +70,8 @@ def park(tx: Transaction, run_id: int, position: int, deadline_at: float) -> lis
         deadline_at=deadline_at,
     )
     store.update_run(tx, run_id, state=RunState.WAITING.value, reason=f"waits for an approval of {gate}")
-    _note(tx, "pipeline:WaitForApproval", row, ACTOR, stage=gate)
+    change = _Change(row.state, RunState.WAITING.value)
+    _note(tx, "pipeline:WaitForApproval", row, ACTOR, change, stage=gate)
     return superseded
 
 
@@ -83,14 +86,14 @@ def end_run(tx: Transaction, run_id: int, state: RunState, reason: str) -> None:
     if RunState(row.state).is_final:
         return
     store.update_run(tx, run_id, state=state.value, reason=reason, finished_at=tx.now)
-    _note(tx, f"pipeline:{_ENDS[state]}", row, ACTOR, reason=reason)
+    _note(tx, _ENDS[state], row, ACTOR, _Change(row.state, state.value), reason=reason)
 
 
 _ENDS = {
-    RunState.SUCCEEDED: "Succeeded",
-    RunState.FAILED: "Failed",
-    RunState.CANCELLED: "Cancelled",
-    RunState.SUPERSEDED: "Superseded",
+    RunState.SUCCEEDED: "pipeline:Succeeded",
+    RunState.FAILED: "pipeline:Failed",
+    RunState.CANCELLED: "pipeline:Cancelled",
+    RunState.SUPERSEDED: "pipeline:Superseded",
 }
 
 
@@ -115,7 +118,8 @@ def answer(tx: Transaction, run_id: int, is_approved: bool, comment: str, actor:
         comment=comment,
     )
     store.update_run(tx, run_id, state=RunState.RUNNING.value, reason="")
-    _note(tx, "pipeline:Approve" if is_approved else "pipeline:Reject", row, actor, comment=comment)
+    action = "pipeline:Approve" if is_approved else "pipeline:Reject"
+    _note(tx, action, row, actor, _Change(stage.state, state.value), stage=stage.name, comment=comment)
 
 
 def _waits(stage: Any) -> bool:
@@ -134,7 +138,7 @@ def cancel(tx: Transaction, run_id: int, actor: str) -> int:
     if position is not None:
         set_stage(tx, run_id, position, StageState.CANCELLED, reason)
     store.update_run(tx, run_id, state=RunState.CANCELLED.value, reason=reason, finished_at=tx.now)
-    _note(tx, "pipeline:Cancel", row, actor)
+    _note(tx, "pipeline:Cancel", row, actor, _Change(row.state, RunState.CANCELLED.value))
     return position if position is not None else len(stages) - 1
 
 
@@ -172,7 +176,8 @@ def retry(tx: Transaction, run_id: int, stage_name: str | None, actor: str) -> N
             comment="",
         )
     store.update_run(tx, run_id, state=RunState.RUNNING.value, reason="", finished_at=None)
-    _note(tx, "pipeline:Retry", row, actor, stage=stages[first].name)
+    change = _Change(row.state, RunState.RUNNING.value)
+    _note(tx, "pipeline:Retry", row, actor, change, stage=stages[first].name)
 
 
 def _first_to_retry(run_id: int, stages: list[Any], stage_name: str | None) -> int:
@@ -198,6 +203,21 @@ def test_job_of(tx: Transaction, run_id: int) -> int | None:
     return tx.execute(query).scalars().first()
 
 
-def _note(tx: Transaction, action: str, row: Any, actor: str, **details: Any) -> None:
-    subject = f"project/{row.project}/run/{row.id}"
-    tx.record(action, actor=actor, subject=subject, project=row.project, **details)
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The state of a run, or of its stage, before and after."""
+
+    before: str
+    after: str
+
+
+def _note(tx: Transaction, action: str, row: Any, actor: str, change: _Change, **details: Any) -> None:
+    tx.record(
+        action,
+        actor=actor,
+        subject=f"project/{row.project}/run/{row.id}",
+        project=row.project,
+        before={"state": change.before},
+        after={"state": change.after},
+        **details,
+    )

@@ -114,8 +114,16 @@ def _record(tx: Transaction, push: Push, commit: Commit, site: Site | None, prob
     )
     remember_ref(tx, push.project, push.ref, push.new)
     subject = f"project/{push.project}/run/{run_id}"
-    details = {"branch": branch, "commit": push.new, "is_reconciled": push.is_reconciled}
-    tx.record("pipeline:Start", actor=push.pusher, subject=subject, project=push.project, **details)
+    tx.record(
+        "pipeline:Start",
+        actor=push.pusher,
+        subject=subject,
+        project=push.project,
+        after={"state": RunState.RUNNING.value},
+        branch=branch,
+        commit=push.new,
+        is_reconciled=push.is_reconciled,
+    )
     if site is None:
         ledger.set_stage(tx, run_id, 0, StageState.FAILED, problem)
         ledger.end_run(tx, run_id, RunState.FAILED, problem)

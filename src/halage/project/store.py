@@ -37,8 +37,10 @@ def project_rows(tx: Transaction) -> list[Row[Any]]:
 
 def delete_project(tx: Transaction, name: str, actor: str) -> None:
     """Remove a project; its journal stays."""
+    row = project_row(tx, name)
+    before = {"created_by": row.created_by, "created_at": row.created_at} if row is not None else None
     tx.execute(delete(projects_table).where(projects_table.c.name == name))
-    tx.record("project:Delete", actor=actor, subject=f"project/{name}", project=name)
+    tx.record("project:Delete", actor=actor, subject=f"project/{name}", project=name, before=before)
 
 
 def latest_kind(tx: Transaction, name: str) -> str | None:

@@ -26,6 +26,7 @@ def summary_of(site: Site) -> list[tuple[str, str]]:
         ("release command", site.run.release_command or "none"),
         ("start", site.run.start or _served_by(site)),
         ("persistent", "\n".join(site.run.persistent) or "nothing"),
+        ("metrics", f"GET {site.run.metrics}" if site.run.metrics else "none of its own"),
         ("variables", "\n".join(sorted(site.variables)) or "none"),
     ]
     pairs += [(f"environment {name}", _environment(plan)) for name, plan in site.environments.items()]
@@ -52,6 +53,8 @@ def _environment(plan: EnvironmentPlan) -> str:
         f"healthy when GET {health.path} answers within {duration(health.timeout_s)}, "
         f"asked every {duration(health.interval_s)}",
     ]
+    if plan.detailed_monitoring:
+        lines.append("measured every second")
     return "\n".join([*lines, *(f"also at {domain}" for domain in plan.domains)])
 
 

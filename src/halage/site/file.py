@@ -74,6 +74,8 @@ class RunTable(Table):
     """How long an old instance may take to end the requests it has."""
     stop_timeout: Seconds = Field(default=10.0, ge=0, le=600)
     """How long an instance may take to end after SIGTERM."""
+    metrics: UrlPath | None = None
+    """Path at which each instance answers in Prometheus' text format; its metrics are taken from there."""
 
 
 class HealthTable(Table):
@@ -108,6 +110,8 @@ class EnvironmentTable(Table):
     """Whether a person must approve each deployment to it."""
     env: Variables = {}
     """Variables of this environment only; they win over [env]."""
+    detailed_monitoring: bool = False
+    """Measure it every second instead of every 10."""
 
 
 class SiteFile(Table):

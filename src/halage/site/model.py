@@ -52,6 +52,8 @@ class RunPlan:
     boot_timeout_s: float = 60.0
     drain_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
+    metrics: str | None = None
+    """Path at which each instance answers in Prometheus' text format, to be scraped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class EnvironmentPlan:
     domains: tuple[str, ...] = ()
     approval: bool = False
     variables: Mapping[str, str] | None = None
+    detailed_monitoring: bool = False
+    """Sampled every second instead of every 10."""
 
 
 @dataclass(frozen=True, slots=True)

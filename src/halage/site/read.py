@@ -24,8 +24,8 @@ from halage.site.model import (
 )
 from halage.site.problems import problems_of, shown, written
 from halage.site.tree import Tree
+from halage.site.values import looks_secret
 
-_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_KEY|APP_KEY")
 _INSTANCES = {"prod": 2}
 _START_EXAMPLES = {
     Kind.PYTHON: 'start = "gunicorn --bind $HOST:$PORT app:application" or '
@@ -200,6 +200,7 @@ def _run(run: RunTable, kind: Kind, defaults: Defaults) -> RunPlan:
         boot_timeout_s=run.boot_timeout,
         drain_timeout_s=run.drain_timeout,
         stop_timeout_s=run.stop_timeout,
+        metrics=run.metrics,
     )
 
 
@@ -214,6 +215,7 @@ def _environment(name: str, table: EnvironmentTable, types: Collection[str]) -> 
         domains=tuple(table.domains),
         approval=name in GUARDED_BY_DEFAULT if table.approval is None else table.approval,
         variables=dict(table.env),
+        detailed_monitoring=table.detailed_monitoring,
     )
 
 
@@ -224,7 +226,7 @@ def _warnings(file: SiteFile, flow: tuple[FlowRule, ...], environments: Collecti
         if name not in reached:
             warnings.append(f"Nothing is ever deployed to {name}: name its branch, or put it in [flow].")
     for name, value in [*file.env.items(), *_all_variables(file)]:
-        if value and _SECRET.search(name.upper()):
+        if value and looks_secret(name):
             warnings.append(
                 f"{name} looks like a secret, and halage.toml is in the repository: "
                 f"set it as a secret variable of the environment."

@@ -13,6 +13,7 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?")
 _ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 _PATTERN = re.compile(r"[^\s~^:\\\[\]\x00-\x1f\x7f]+")
 _SAFE_PATH = re.compile(r"[A-Za-z0-9._@+/ -]+")
+_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_KEY|APP_KEY")
 RESERVED_VARIABLES = frozenset({"HOST", "PORT", "HOME", "TMPDIR", "PATH"})
 RESERVED_STAGES = frozenset({"source", "test", "build", "approval"})
 
@@ -20,6 +21,11 @@ RESERVED_STAGES = frozenset({"source", "test", "build", "approval"})
 def refuse(allowed: str) -> PydanticCustomError:
     """An error whose text says what is allowed."""
     return PydanticCustomError("halage", "{allowed}", {"allowed": allowed})
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a variable of that name most likely holds a secret."""
+    return _SECRET.search(name.upper()) is not None
 
 
 def parse_duration(value: Any) -> Any:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from halage.access.model import Principal
 from halage.base.errors import HalageError
+from halage.base.origin import coming_from
 from halage.web.problems import REFERENCE_PATH, NotSignedIn, answer_error
 from halage.web.services import Services
 
@@ -35,7 +36,10 @@ cookie_scheme = APIKeyCookie(
 
 
 class Authentication:
-    """ASGI middleware: puts `principal` into the request's state, or answers 401 or 403."""
+    """ASGI middleware: puts `principal` into the request's state, or answers 401 or 403.
+
+    What the request changes is noted in the journal as coming from its door and address.
+    """
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
         self._app = app
@@ -43,8 +47,12 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through once it is known who calls."""
-        if scope["type"] != "http" or not _is_closed(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if not _is_closed(scope["path"]):
+            with coming_from(_origin(scope)):
+                await self._app(scope, receive, send)
             return
         request = Request(scope)
         try:
@@ -53,7 +61,8 @@ class Authentication:
             await answer_error(error, scope["path"])(scope, receive, send)
             return
         request.state.principal = principal
-        await self._app(scope, receive, send)
+        with coming_from(_origin(scope, principal)):
+            await self._app(scope, receive, send)
 
 
 async def authenticate(services: Services, connection: HTTPConnection, *, method: str) -> Principal:
@@ -86,3 +95,13 @@ def recheck(services: Services, request: Request) -> Callable[[], Awaitable[None
 
 def _is_closed(path: str) -> bool:
     return (path in ("/api", "/metrics") or path.startswith("/api/")) and path not in OPEN_PATHS
+
+
+def _origin(scope: Scope, principal: Principal | None = None) -> str:
+    """The door, the address of who came, and the credential: `api 203.0.113.5 token ci`."""
+    path, client = scope["path"], scope.get("client")
+    door = "git" if path.startswith("/git/") else "api" if path.startswith("/api/") else "console"
+    words = [door, client[0] if client else "unknown"]
+    if principal is not None:
+        words += ["token", principal.token_name or ""] if principal.via == "token" else [principal.via]
+    return " ".join(words)

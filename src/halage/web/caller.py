@@ -73,11 +73,12 @@ class Caller:
 
     def stream(self, produce: Produce) -> EventStream:
         """A stream of events that ends with the caller's right to it, and with the server."""
-        services = services_of(self._request)
-        still_allowed = self._still_allowed(services)
-        return EventStream(produce, stopping=services.stopping, still_allowed=still_allowed)
+        stopping = services_of(self._request).stopping
+        return EventStream(produce, stopping=stopping, still_allowed=self.still_allowed())
 
-    def _still_allowed(self, services: Services) -> Callable[[], Awaitable[None]]:
+    def still_allowed(self) -> Callable[[], Awaitable[None]]:
+        """A check for an answer that takes long: raises once the credential or the right has ended."""
+        services = services_of(self._request)
         state = self._request.state
         action, resource = state.action, state.resource
         again = recheck(services, self._request)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     database.close()
 
 
-def read(tx: Transaction, /, wanted: EventFilter = EVERYTHING, **where: int) -> list[Entry]:
+def read(tx: Transaction, /, wanted: EventFilter = EVERYTHING, **where: Any) -> list[Entry]:
     return read_journal(tx.connection, wanted, **where)
 
 

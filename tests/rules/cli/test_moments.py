@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from halage.base.errors import Invalid
-from halage.cli.events import _cell
 from halage.cli.words import moment_before
+from halage.web.api.event_export import cell
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -39,5 +39,5 @@ def test_what_is_no_moment_is_refused_with_what_is(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
 def test_a_spreadsheet_takes_no_cell_for_a_formula(text: str) -> None:
-    assert _cell(text) == f"'{text}"
-    assert _cell(f"a{text}") == f"a{text}"
+    assert cell(text) == f"'{text}"
+    assert cell(f"a{text}") == f"a{text}"

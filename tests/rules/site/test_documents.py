@@ -27,6 +27,9 @@ def test_a_document_makes_the_same_site() -> None:
 def test_a_document_of_an_older_halage_gets_the_defaults() -> None:
     document = site_to_document(site_of())
     del document["run"]["php_development_server"]
+    del document["run"]["metrics"]
+    for plan in document["environments"].values():
+        del plan["detailed_monitoring"]
     assert site_from_document(document) == site_of()
 
 
@@ -78,7 +81,10 @@ def test_durations_in_words(seconds: float, text: str) -> None:
 def test_the_summary_names_what_is_in_force() -> None:
     pairs = dict(
         summary_of(
-            site_of("[environments.prod]\ndomains = 'a.org'\n[test]\nrequired = true\ncommands = 'true'")
+            site_of(
+                "[environments.prod]\ndomains = 'a.org'\ndetailed_monitoring = true\n[run]\nmetrics = '/m'\n"
+                "[test]\nrequired = true\ncommands = 'true'"
+            )
         )
     )
     assert pairs["kind"] == "static"
@@ -86,6 +92,8 @@ def test_the_summary_names_what_is_in_force() -> None:
     assert pairs["test"].startswith("true")
     assert pairs["environment prod"].startswith("2 instances of type micro, after an approval")
     assert "also at a.org" in pairs["environment prod"]
+    assert "measured every second" in pairs["environment prod"]
+    assert pairs["metrics"] == "GET /m"
     assert pairs["branch main"] == "test → dev → preprod → approval → prod"
 
 

@@ -33,6 +33,7 @@ def test_all_of_it_is_taken() -> None:
         boot_timeout = "2m"
         drain_timeout = "500ms"
         stop_timeout = 0
+        metrics = "/internal/metrics?all=1"
         [env]
         APP_NAME = "Boutique"
         LIMIT = 3
@@ -43,6 +44,7 @@ def test_all_of_it_is_taken() -> None:
         health = { path = "/up?full=1", interval = "1s", timeout = 2, rise = 1, fall = 5 }
         domains = ["WWW.Example.ORG.", "été.example.org"]
         env = { APP_NAME = "Shop" }
+        detailed_monitoring = true
         """
     )
     assert site.build.commands == ("make",)
@@ -59,6 +61,14 @@ def test_all_of_it_is_taken() -> None:
     assert (prod.health.path, prod.health.interval_s, prod.health.fall) == ("/up?full=1", 1.0, 5)
     assert prod.domains == ("www.example.org", "xn--t-9fab.example.org")
     assert prod.variables == {"APP_NAME": "Shop"}
+    assert site.run.metrics == "/internal/metrics?all=1"
+    assert [name for name, plan in site.environments.items() if plan.detailed_monitoring] == ["prod"]
+
+
+def test_a_site_has_no_metrics_of_its_own_and_is_measured_every_ten_seconds_by_default() -> None:
+    site = site_of()
+    assert site.run.metrics is None
+    assert not any(plan.detailed_monitoring for plan in site.environments.values())
 
 
 @pytest.mark.parametrize(
@@ -72,6 +82,10 @@ def test_all_of_it_is_taken() -> None:
         ("[build]\nstart = 'x'", "(start belongs in [run])"),
         ("[run]\nstart = 3", "line 2: [run] start: found 3. Allowed: text in quotes."),
         ("[run]\nstart = ' '", 'Allowed: a line of shell such as "composer install".'),
+        ("[run]\nmetrics = 'metrics'", 'line 2: [run] metrics: found "metrics". Allowed: a path that starts'),
+        ("[run]\nmetrics = true", "[run] metrics: found true. Allowed: text in quotes."),
+        ("[run]\ndetailed_monitoring = true", "(detailed_monitoring belongs in [environments.NAME])"),
+        ("[environments.prod]\ndetailed_monitoring = 1", "found 1. Allowed: true or false."),
         ("[build]\nnetwork = 'no'", 'found "no". Allowed: true or false.'),
         ("[build]\ntimeout = '5 minutes'", 'Allowed: a duration such as "90s", "5m", "1h", or a number'),
         ("[build]\ntimeout = true", "Allowed: a duration"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from halage.cli.events import change_of
 from halage.pipeline.model import RunState
 from tests.services.cli.conftest import Halage, Served
 from tests.services.web.world import a_run
@@ -46,6 +47,9 @@ def test_projects_as_a_table_and_as_json(as_dev: Halage) -> None:
         ("token", "list"),
         ("git-credential",),
         ("events",),
+        ("env", "scale", "shop", "prod", "1"),
+        ("env", "scale", "shop", "prod", "--reset", "--no-wait"),
+        ("events", "-e", "prod", "--subject", "project/*", "--origin", "api", "--text", "x", "--after", "0"),
         ("events", "--project", "shop", "--actor", "dev", "--action", "*", "--since", "7d"),
     ],
 )
@@ -58,6 +62,47 @@ def test_every_command_answers_in_both_forms(as_dev: Halage, arguments: tuple[st
     for document in documents:
         if document:
             json.loads(document)
+
+
+def test_events_show_what_changed_and_from_where(as_admin: Halage) -> None:
+    assert as_admin("project", "member", "set", "shop", "viewer", "developer").code == 0
+    assert as_admin("project", "member", "set", "shop", "viewer", "viewer").code == 0
+    shown = as_admin("events", "--action", "project:SetMember", "--limit", "2")
+    assert "role viewer → developer" in shown.out and "role developer → viewer" in shown.out
+    assert "api 127.0.0.1 token first start" in shown.out
+    first, last = json.loads(as_admin("events", "--text", "developer", "--limit", "2", "-o", "json").out)
+    assert last["before"] == {"role": "developer"} and last["after"] == {"role": "viewer"}
+    older = json.loads(
+        as_admin("events", "--text", "developer", "--before", str(last["id"]), "-o", "json").out
+    )
+    assert older[-1]["id"] == first["id"]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"before": None, "after": None}, ""),
+        ({"before": {"a": 1}, "after": {"a": 1}}, ""),
+        ({"before": {"a": 1, "b": None}, "after": {"a": 2, "b": True}}, "a 1 → 2, b - → yes"),
+        ({"before": None, "after": {"roles": {"x": "y"}}}, 'roles - → {"x": "y"}'),
+        ({"before": {"value": "red"}, "after": None}, "value red → -"),
+        ({}, ""),
+    ],
+)
+def test_a_change_in_a_line(event: dict[str, object], words: str) -> None:
+    assert change_of(event) == words
+
+
+def test_scaling_says_the_number_and_that_of_halage_toml(as_dev: Halage, served: Served) -> None:
+    scaled = as_dev("env", "scale", "shop", "prod", "1")
+    assert scaled.code == 0 and "prod of shop: 1 instance, halage.toml says 1." in scaled.out
+    reset = as_dev("env", "scale", "shop", "prod", "--reset")
+    assert reset.code == 0 and "1 instance, as halage.toml says" in reset.out
+    for wrong in ([], ["3", "--reset"]):
+        refused = as_dev("env", "scale", "shop", "prod", *wrong)
+        assert refused.code == 2 and "--reset" in refused.err
+    assert as_dev("env", "scale", "shop", "prod", "101").code == 2
+    assert [call[3] for call in served.world.environments.calls if call[0] == "scale"] == [1, None]
 
 
 def test_events_are_written_to_a_new_file(as_dev: Halage, served: Served, tmp_path: Path) -> None:

@@ -115,3 +115,35 @@ async def test_a_value_with_nul_is_refused_without_showing_it(plane: ControlPlan
 async def test_an_unknown_environment_is_named(plane: ControlPlane) -> None:
     with pytest.raises(NoSuchEnvironment, match="project shop has no environment stage"):
         await plane.environments.set_variable(SHOP, "stage", "A", "x", is_secret=False, actor="ada")
+
+
+async def test_the_journal_holds_what_a_plain_variable_was_and_is(
+    ground: Ground, plane: ControlPlane
+) -> None:
+    for value in ("red", "blue"):
+        await plane.environments.set_variable(*PROD, "COLOUR", value, is_secret=False, actor="ada")
+    await plane.environments.unset_variable(*PROD, "COLOUR", actor="ada")
+    red, blue = ({"value": value, "is_secret": False} for value in ("red", "blue"))
+    changes = [(entry.before, entry.after) for entry in await ground.entries()]
+    assert changes == [(None, red), (red, blue), (blue, None)]
+
+
+@pytest.mark.parametrize("name", ["KEY", "STRIPE_SECRET", "db_password"])
+async def test_the_journal_never_holds_what_is_or_becomes_a_secret(
+    ground: Ground, plane: ControlPlane, name: str
+) -> None:
+    """Set openly by mistake, then as a secret: the mistake must not be told again by the correction."""
+    is_called_so = name != "KEY"
+    if is_called_so:
+        await plane.environments.set_variable(*PROD, name, SECRET, is_secret=False, actor="ada")
+    await plane.environments.set_variable(*PROD, name, SECRET, is_secret=True, actor="ada")
+    await plane.environments.set_variable(*PROD, name, SECRET, is_secret=False, actor="ada")
+    await plane.environments.set_variable(*PROD, name, SECRET, is_secret=True, actor="ada")
+    await plane.environments.unset_variable(*PROD, name, actor="ada")
+    entries = await ground.entries()
+    assert SECRET not in json.dumps([asdict(entry) for entry in entries])
+    assert [((e.before or {}).get("is_secret"), (e.after or {}).get("is_secret")) for e in entries][-3:] == [
+        (True, False),
+        (False, True),
+        (True, None),
+    ]

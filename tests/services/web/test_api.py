@@ -49,7 +49,7 @@ async def test_no_route_lets_in_someone_without_a_role(world: World) -> None:
             named = any(part in path for part in ("{project}", "{run}", "{job}", "{deployment}"))
             for method in operations if named else ():
                 member = {"role": "viewer"} if "members" in path else {"value": "x"}
-                body = member if method == "put" else None
+                body = member if method == "put" else {"instances": 2} if path.endswith("/scale") else None
                 answer = await client.request(method, _address(path), json=body)
                 assert answer.status_code == 404, (method, path, answer.text)
                 there = answer.json()
@@ -79,6 +79,7 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/runs/1/retry", None),
         ("post", "/projects/shop/environments/prod/restart", None),
         ("post", "/projects/shop/environments/prod/rollback", None),
+        ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
         ("put", "/projects/shop/environments/prod/variables/KEY", {"value": "x"}),
         ("delete", "/projects/shop", None),
         ("put", "/projects/shop/members/dev", {"role": "admin"}),

@@ -13,7 +13,7 @@ from halage.access.model import Role
 from halage.access.service import Access
 from halage.base.clock import SystemClock
 from halage.base.database import Database
-from halage.base.errors import Conflict, NotFound
+from halage.base.errors import Conflict, Invalid, NotFound
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
@@ -197,6 +197,12 @@ class FakeEnvironments:
     async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
         await self.show(project, name)
         return a_deployment(kind="restart")
+
+    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
+        if instances == 99:
+            raise Invalid("there is no room for 99")
+        self.calls.append(("scale", project, name, instances, actor))
+        return replace(await self.show(project, name), scaled=instances)
 
     async def deployments(self, project: str, name: str, *, limit: int = 20) -> Sequence[Deployment]:
         await self.show(project, name)

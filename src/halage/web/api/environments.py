@@ -15,6 +15,7 @@ from halage.web.api.requests import (
     Lines,
     ProjectName,
     RollbackWanted,
+    ScaleWanted,
     VariableName,
     VariableWanted,
 )
@@ -76,6 +77,16 @@ async def roll_back_environment(
     number = body.release if body else None
     deployment = await door.environments.rollback(project, environment, number=number, actor=caller.name)
     return schemas.Deployment.of(deployment)
+
+
+@router.post("/{environment}/scale", operation_id="scale_environment", status_code=202)
+async def scale_environment(
+    project: ProjectName, environment: EnvironmentName, body: ScaleWanted, caller: Signed, door: Door
+) -> schemas.Environment:
+    """Have so many instances from now on, without a deployment; null: as many as halage.toml says."""
+    caller.must_in(project, "environment:Scale", environment)
+    shown = await door.environments.scale(project, environment, body.instances, actor=caller.name)
+    return schemas.Environment.of(shown)
 
 
 @router.get("/{environment}/releases", operation_id="list_releases")

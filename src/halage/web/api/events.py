@@ -1,24 +1,37 @@
 """Routes about the journal: who did what to which thing, when."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
 from pydantic import AwareDatetime, BeforeValidator
+from starlette.responses import StreamingResponse
 
 from halage.access.rules import visible_projects
-from halage.base.database import Transaction
-from halage.base.journal import Entry, EventFilter, read_journal
+from halage.base.errors import HalageError
+from halage.base.journal import Entry, EventFilter
+from halage.base.journal_search import find_entries
 from halage.web.api import schemas
 from halage.web.api.answers import closed_router, stream
-from halage.web.api.requests import After, Before, LastNumber, ProjectFilter
+from halage.web.api.event_export import EXPORT_CONTENT, ExportFormat, export
+from halage.web.api.requests import (
+    After,
+    Before,
+    EnvironmentFilter,
+    LastNumber,
+    OriginFilter,
+    ProjectFilter,
+    SubjectFilter,
+    TextFilter,
+)
 from halage.web.caller import Caller, Door, Signed
 from halage.web.services import Services
 from halage.web.streams import Emit, Event, EventStream
 
-PAGE = 200
+PAGE = 500
 
 router = closed_router("events", prefix="/events", also=(404,))
 
@@ -32,6 +45,12 @@ Action = Annotated[
         pattern=r"^[A-Za-z*]+(:[A-Za-z*]*)?$",
         description="Only this action; `*` stands for any part: `environment:*`.",
     ),
+]
+
+
+Format = Annotated[
+    ExportFormat,
+    Query(alias="format", description="`jsonl`: a JSON document a line; `csv`: for a spreadsheet."),
 ]
 
 
@@ -59,24 +78,42 @@ class Wanted:
             caller.must_in(self.project, "journal:Show")
             return replace(self.events, projects=(self.project,))
         caller.must("project:List", "server")
-        return replace(self.events, projects=visible_projects(caller.principal))
+        return replace(self.events, projects=visible_projects(caller.principal), own=caller.name)
 
 
 def wanted(
     project: ProjectFilter = None,
+    environment: EnvironmentFilter = None,
     actor: Actor = None,
     action: Action = None,
+    subject: SubjectFilter = None,
+    origin: OriginFilter = None,
+    text: TextFilter = None,
     since: Since = None,
     until: Until = None,
 ) -> Wanted:
     """The filter of a request."""
     return Wanted(
-        project, EventFilter(actor=actor, action=action, since=_seconds(since), until=_seconds(until))
+        project,
+        EventFilter(
+            environment=environment,
+            actor=actor,
+            action=action,
+            subject=subject,
+            origin=origin,
+            text=text,
+            since=_seconds(since),
+            until=_seconds(until),
+        ),
     )
 
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
+
+
+class BrokenOff(Exception):
+    """An export cannot go on: its connection is cut, so that nobody takes the half for the whole."""
 
 
 EventsWanted = Annotated[Wanted, Depends(wanted)]
@@ -93,8 +130,39 @@ async def list_events(
 ) -> list[schemas.Entry]:
     """Events of the projects that the caller may see, oldest first: the latest, or those after one."""
     events = wanted.seen_by(caller)
-    entries = await door.database.run(_read, events, after, before, limit)
+    entries = await find_entries(door.database, events, after=after, before=before, limit=limit)
     return [schemas.Entry.of(entry) for entry in entries]
+
+
+@router.get(
+    "/export",
+    operation_id="export_events",
+    responses={200: {"description": "All of them, oldest first, as they come.", "content": EXPORT_CONTENT}},
+    response_class=StreamingResponse,
+)
+async def export_events(
+    caller: Signed, door: Door, wanted: EventsWanted, format_: Format = ExportFormat.JSONL
+) -> StreamingResponse:
+    """All events that the caller may see, oldest first, as a file. Breaks off rather than leave one out."""
+    wanted.seen_by(caller)
+    return export(format_, _all(door, caller, wanted))
+
+
+async def _all(door: Services, caller: Caller, wanted: Wanted) -> AsyncIterator[list[Entry]]:
+    """The entries in pages; the right to them is asked for again before each."""
+    still_allowed = caller.still_allowed()
+    last = 0
+    while not door.stopping.is_set():
+        entries = await find_entries(door.database, wanted.seen_by(caller), after=last, limit=PAGE)
+        yield entries
+        if len(entries) < PAGE:
+            return
+        last = entries[-1].id
+        try:
+            await still_allowed()
+        except HalageError as error:
+            raise BrokenOff(error.message) from error
+    raise BrokenOff("the server stops")
 
 
 @router.get(
@@ -131,7 +199,7 @@ async def _follow(door: Services, caller: Caller, wanted: Wanted, after: int | N
 
 async def _send_backlog(door: Services, caller: Caller, wanted: Wanted, last: int, emit: Emit) -> int:
     while True:
-        entries = await door.database.run(_read, wanted.seen_by(caller), last, None, PAGE)
+        entries = await find_entries(door.database, wanted.seen_by(caller), after=last, limit=PAGE)
         for entry in entries:
             last = await _send(entry, caller, wanted, last, emit)
         if len(entries) < PAGE:
@@ -143,9 +211,3 @@ async def _send(entry: Entry, caller: Caller, wanted: Wanted, last: int, emit: E
         body = schemas.Entry.of(entry).model_dump(mode="json")
         await emit(Event("event", body, str(entry.id)))
     return max(entry.id, last)
-
-
-def _read(
-    tx: Transaction, events: EventFilter, after: int | None, before: int | None, limit: int
-) -> list[Entry]:
-    return read_journal(tx.connection, events, after=after, before=before, limit=limit)

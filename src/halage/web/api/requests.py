@@ -33,6 +33,37 @@ Before = Annotated[
 ]
 After = Annotated[int | None, Query(ge=0, le=MAX_ID, description="Only those with a higher number.")]
 ProjectFilter = Annotated[str | None, Query(pattern=_NAME, description="Only those of this project.")]
+EnvironmentFilter = Annotated[
+    str | None,
+    Query(pattern=_NAME, description="Only those about an environment of this name, or what is in it."),
+]
+SubjectFilter = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=200,
+        pattern=_TEXT,
+        description="Only those about this thing; `*` stands for any part: `project/shop/*`.",
+    ),
+]
+OriginFilter = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=200,
+        pattern=_TEXT,
+        description="Only those whose origin begins so; `*` stands for any part: `api * token ci`.",
+    ),
+]
+TextFilter = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=200,
+        pattern=_TEXT,
+        description="Only those that hold this text anywhere, also in what was before and after.",
+    ),
+]
 
 FromLine = Annotated[int, Query(ge=0, le=MAX_ID, alias="from", description="The first line, from 0 on.")]
 Lines = Annotated[int, Query(ge=1, le=5000, description="How many lines at most.")]
@@ -119,6 +150,12 @@ class RollbackWanted(RequestBody):
     """The number of the release to return to; without one, the last good one."""
 
     release: Number | None = None
+
+
+class ScaleWanted(RequestBody):
+    """How many instances there shall be; null: as many as halage.toml says."""
+
+    instances: Annotated[int, Field(ge=1, le=100), BeforeValidator(_is_number)] | None
 
 
 class VariableWanted(RequestBody):

@@ -258,6 +258,8 @@ class Environment(View):
     urls: list[str]
     variables: list[Variable]
     configuration: dict[str, Any]
+    planned: int = Field(description="How many instances halage.toml says.")
+    scaled: int | None = Field(description="The number that it was scaled to, which counts instead; or null.")
 
 
 class LogLine(View):
@@ -321,7 +323,7 @@ class Overview(View):
 
 
 class Entry(View):
-    """A line of the journal: who did what to which thing."""
+    """A line of the journal: who did what to which thing, and from where."""
 
     id: int
     at: datetime
@@ -330,3 +332,9 @@ class Entry(View):
     subject: str
     project: str | None
     details: dict[str, Any]
+    before: dict[str, Any] | None = Field(description="What was changed, as it was; null: nothing was there.")
+    after: dict[str, Any] | None = Field(description="What was changed, as it is; null: nothing is there.")
+    origin: str | None = Field(
+        description="The door, address and credential that it came by, such as `api 203.0.113.5 token ci`; "
+        "`halage` for what Halage does of itself; null in what an older Halage wrote."
+    )

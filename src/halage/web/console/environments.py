@@ -30,6 +30,7 @@ class EnvironmentPages:
         add(router, f"{base}/variables/{{name}}/unset", post=self.unset_variable)
         add(router, f"{base}/restart", post=self.restart)
         add(router, f"{base}/rollback", post=self.rollback)
+        add(router, f"{base}/scale", post=self.scale)
         add(router, f"{base}/deployments/{{deployment_id}}/abort", post=self.abort)
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
@@ -126,6 +127,27 @@ class EnvironmentPages:
             number=int(number) if number.isdecimal() else None,
             actor=visitor.principal.name,
         )
+        return see(_address(project, environment))
+
+    async def scale(self, request: Request, project: str, environment: str) -> Response:
+        """Have as many instances as the form says, or as halage.toml does."""
+        visitor = await self._seen(request, project, environment, "environment:Scale")
+        form = await self._console.form(request, visitor)
+        number = form.text("instances")
+        try:
+            if form.text("reset") != "yes" and not (number.isascii() and number.isdecimal()):
+                raise Invalid("Write how many instances there shall be, from 1 to 100.")
+            await self._environments.scale(
+                project,
+                environment,
+                None if form.text("reset") == "yes" else int(number[:9]),
+                actor=visitor.principal.name,
+            )
+        except Invalid as error:
+            facts = await self._facts(project, environment)
+            return self._console.page(
+                request, "environment.html", status_of(error), problem=error.message, **facts
+            )
         return see(_address(project, environment))
 
     async def abort(self, request: Request, project: str, environment: str, deployment_id: int) -> Response:

@@ -1,71 +1,107 @@
-"""The journal: what happened, who did it, live."""
+"""The journal: what happened, who did it, from where, before and after; live."""
 
+import contextlib
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import QueryParams
 
-from halage.base.database import Transaction
-from halage.base.journal import Entry, EventFilter, read_journal
+from halage.access.rules import visible_projects
+from halage.base.journal import Entry, EventFilter
+from halage.base.journal_search import find_entries
 from halage.web.console.console import Console, Visitor, add
 from halage.web.console.live import Page, live
 
 _AT_ONCE = 100
+_LONGEST = 200
+_TEXTS = ("environment", "actor", "action", "origin", "text")
+_DAYS = ("since", "until")
 
 
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What the visitor chose in the form over the events; what cannot be read chooses nothing."""
 
-    def __init__(
-        self, project: str | None = None, actor: str = "", action: str = "", since: str = "", until: str = ""
-    ) -> None:
-        """Take the fields as they are in the address; the days are UTC, both included."""
-        self.project = project
-        self.actor, self.action = actor.strip()[:100], action.strip()[:100]
-        self.since, self.until = _day(since), _day(until)
+    project: str | None
+    texts: dict[str, str]
+    days: dict[str, date]
+    """UTC; both are included."""
+
+    @classmethod
+    def of(cls, query: QueryParams) -> "Choice":
+        """The fields as they are in the address."""
+        texts = {name: query.get(name, "").strip()[:_LONGEST].replace("\0", "") for name in _TEXTS}
+        days = {name: day for name in _DAYS if (day := _day(query.get(name, "")))}
+        return cls(query.get("project") or None, {name: text for name, text in texts.items() if text}, days)
+
+    def field(self, name: str) -> str:
+        """What stands in a field of the form."""
+        return str(self.days.get(name) or self.texts.get(name, ""))
 
     @property
     def events(self) -> EventFilter:
         """The same for the journal."""
+        since, until = self.days.get("since"), self.days.get("until")
         return EventFilter(
             projects=None if self.project is None else (self.project,),
-            actor=self.actor or None,
-            action=self.action or None,
-            since=None if self.since is None else _seconds(self.since),
-            until=None if self.until is None else _seconds(self.until + timedelta(days=1)),
+            since=None if since is None else _seconds(since),
+            until=None if until is None else _seconds(until) + timedelta(days=1).total_seconds(),
+            **self.texts,
         )
 
     @property
     def is_narrow(self) -> bool:
         """Whether anything but a project was chosen."""
-        return bool(self.actor or self.action or self.since or self.until)
+        return bool(self.texts or self.days)
 
     @property
     def query(self) -> str:
         """The choice as it stands in an address, without the question mark."""
-        fields = {
-            "project": self.project,
-            "actor": self.actor,
-            "action": self.action,
-            "since": self.since,
-            "until": self.until,
-        }
-        return urlencode({name: str(value) for name, value in fields.items() if value})
+        project = {"project": self.project} if self.project else {}
+        return urlencode({**project, **self.texts, **self.days})
+
+    @property
+    def export_query(self) -> str:
+        """The choice as the API takes it: moments in place of days."""
+        events = self.events
+        moments = {"since": events.since, "until": events.until}
+        project = {"project": self.project} if self.project else {}
+        written = {name: _moment(at) for name, at in moments.items() if at is not None}
+        return urlencode({**project, **self.texts, **written})
 
 
 def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    with contextlib.suppress(ValueError):
+        day = date.fromisoformat(text)
+        return day if 1970 <= day.year < 9999 else None
+    return None
 
 
 def _seconds(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
-Chosen = Annotated[Choice, Depends(Choice)]
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing of an entry that is not as it was."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+def changes_of(entry: Entry) -> list[Change]:
+    """What an entry changed, thing by thing; what stayed as it was is left out."""
+    before, after = entry.before or {}, entry.after or {}
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [Change(name, before.get(name), after.get(name)) for name in names]
 
 
 class EventPages:
@@ -80,47 +116,61 @@ class EventPages:
         add(router, "/events", get=self.show)
         add(router, "/events/live", get=self.follow)
 
-    async def show(self, request: Request, choice: Chosen, before: int | None = None) -> Response:
-        """The latest entries, newest first."""
+    async def show(self, request: Request, before: int | None = None, after: int | None = None) -> Response:
+        """The latest entries, newest first; or a page of earlier ones, or of later ones."""
+        choice = Choice.of(request.query_params)
         visitor = await self._allowed(request, choice.project)
-        entries = await self._services.database.run(_read, choice.events, None, before)
-        seen = [entry for entry in entries if _may_see(visitor, entry)]
+        entries = await find_entries(
+            self._services.database, _seen(choice, visitor), before=before, after=after, limit=_AT_ONCE
+        )
+        is_first = before is None and (after is None or len(entries) < _AT_ONCE)
+        is_full = len(entries) == _AT_ONCE
         return self._console.page(
             request,
             "events.html",
             project=choice.project,
             choice=choice,
-            entries=list(reversed(seen)),
-            newest=max((entry.id for entry in entries), default=0),
-            older=entries[0].id if len(entries) == _AT_ONCE else None,
-            is_first=before is None,
+            entries=list(reversed(entries)),
+            changes=changes_of,
+            newest=max((entry.id for entry in entries), default=after or 0),
+            older=entries[0].id if entries and (is_full or after is not None) else None,
+            newer=entries[-1].id if entries and not is_first else None,
+            is_first=is_first,
         )
 
-    async def follow(self, request: Request, choice: Chosen, after: int = 0) -> Response:
+    async def follow(self, request: Request, after: int = 0) -> Response:
         """Entries as they are written; none is lost or doubled over a cut connection."""
+        choice = Choice.of(request.query_params)
         await self._allowed(request, choice.project)
-        events = choice.events
         last_seen = request.headers.get("last-event-id", "")
-        start = int(last_seen) if last_seen.isdecimal() else after
+        start = int(last_seen) if last_seen.isdecimal() and len(last_seen) < 16 else after
 
         async def source(page: Page) -> None:
             last = start
             while True:
                 # First listen, then read what came before: nothing falls between the two.
                 with self._services.journal.follow() as entries:
-                    for entry in await self._services.database.run(_read, events, last, None):
-                        last = await self._show(request, page, entry, events, last)
+                    last = await self._catch_up(request, page, choice, last)
                     async for entry in entries:
-                        last = await self._show(request, page, entry, events, last)
+                        last = await self._show(request, page, entry, choice, last)
 
         return live(self._services, source, still_allowed=lambda: self._allowed(request, choice.project))
 
-    async def _show(self, request: Request, page: Page, entry: Entry, events: EventFilter, last: int) -> int:
+    async def _catch_up(self, request: Request, page: Page, choice: Choice, last: int) -> int:
+        while True:
+            wanted = _seen(choice, await self._allowed(request, choice.project))
+            missed = await find_entries(self._services.database, wanted, after=last, limit=_AT_ONCE)
+            for entry in missed:
+                last = await self._show(request, page, entry, choice, last)
+            if len(missed) < _AT_ONCE:
+                return last
+
+    async def _show(self, request: Request, page: Page, entry: Entry, choice: Choice, last: int) -> int:
         if entry.id <= last:
             return last
-        visitor = await self._console.visitor(request)
-        if events.accepts(entry) and _may_see(visitor, entry):
-            html = self._console.render(request, "event_rows.html", entries=[entry])
+        visitor = await self._allowed(request, choice.project)
+        if _seen(choice, visitor).accepts(entry):
+            html = self._console.render(request, "event_rows.html", entries=[entry], changes=changes_of)
             await page.append("entries", html, entry.id)
         return entry.id
 
@@ -130,11 +180,9 @@ class EventPages:
         return await self._console.visitor_of(request, project, "journal:Show")
 
 
-def _read(tx: Transaction, events: EventFilter, after: int | None, before: int | None) -> list[Entry]:
-    return read_journal(tx.connection, events, after=after, before=before, limit=_AT_ONCE)
-
-
-def _may_see(visitor: Visitor, entry: Entry) -> bool:
-    if entry.project is None:
-        return visitor.may("server:Show", "server") or entry.actor == visitor.principal.name
-    return visitor.may("journal:Show", f"project/{entry.project}")
+def _seen(choice: Choice, visitor: Visitor) -> EventFilter:
+    """What was chosen, of what the visitor may see: their projects, and what they did themselves."""
+    wanted = choice.events
+    if choice.project is not None:
+        return wanted
+    return replace(wanted, projects=visible_projects(visitor.principal), own=visitor.principal.name)

@@ -17,10 +17,15 @@ def upgrade() -> None:
     with op.batch_alter_table("environments", schema=None) as batch_op:
         batch_op.add_column(sa.Column("instances", sa.Integer(), nullable=True))
 
+    with op.batch_alter_table("deployments", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("wanted", sa.Integer(), nullable=True))
+
     with op.batch_alter_table("journal", schema=None) as batch_op:
         batch_op.add_column(sa.Column("before", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("after", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("origin", sa.String(length=200), nullable=True))
+        batch_op.create_index(batch_op.f("ix_journal_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_journal_actor"), ["actor"], unique=False)
 
 
 def _create_alarms() -> None:

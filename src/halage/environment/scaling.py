@@ -1,0 +1,91 @@
+"""Records how many instances an environment shall have, whatever halage.toml says. One transaction each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from halage.base.database import Transaction
+from halage.base.errors import Invalid
+from halage.environment import orders, store
+from halage.environment.configuration import Configuration
+from halage.environment.errors import NothingDeployed
+from halage.environment.store import Place
+
+MOST_INSTANCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change that is reckoned from the present number: `by` so many, or `to` a number, within bounds."""
+
+    by: int | None
+    to: int | None
+    at_least: int
+    at_most: int
+
+    def from_number(self, now: int) -> int:
+        """The number to go to. A step never goes against its own direction to reach a bound."""
+        aim = self.to if self.to is not None else now + (self.by or 0)
+        bounded = min(max(aim, self.at_least), self.at_most)
+        if self.to is None and self.by is not None:
+            return max(bounded, now) if self.by > 0 else min(bounded, now)
+        return bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """What became of a wish: how many instances there were to be, and how many from now on."""
+
+    before: int
+    after: int
+
+
+def scale(tx: Transaction, place: Place, instances: int | None, actor: str, reason: str = "") -> Scaled:
+    """Let an environment have so many instances; None: as many as halage.toml says.
+
+    Raises Invalid for a number that cannot be, NoSuchEnvironment. The same number again changes
+    nothing and is not noted.
+    """
+    if instances is not None and not 1 <= instances <= MOST_INSTANCES:
+        raise Invalid(
+            f"an environment has from 1 to {MOST_INSTANCES} instances, not {instances}", instances=instances
+        )
+    rows = orders.rows_of(tx, place)
+    planned = _planned(rows)
+    held = rows.environment.instances
+    before, after = (planned if number is None else number for number in (held, instances))
+    if held != instances:
+        store.update_environment(tx, place, instances=instances)
+        tx.record(
+            "environment:Scale",
+            actor=actor,
+            subject=f"project/{place[0]}/environment/{place[1]}",
+            project=place[0],
+            before={"instances": before, "is_scaled": held is not None},
+            after={"instances": after, "is_scaled": instances is not None},
+            **({"reason": reason} if reason else {}),
+        )
+    return Scaled(before, after)
+
+
+def scale_by_step(tx: Transaction, place: Place, step: Step, actor: str, reason: str) -> Scaled:
+    """Go a step from the number that there is to be now; at a bound nothing changes.
+
+    Raises NoSuchEnvironment, and NothingDeployed where there is nothing to have more of.
+    """
+    rows = orders.rows_of(tx, place)
+    if rows.environment.current_release_id is None:
+        raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: nothing was scaled")
+    held = rows.environment.instances
+    now = _planned(rows) if held is None else held
+    aim = step.from_number(now)
+    if aim == now:
+        return Scaled(now, now)
+    return scale(tx, place, aim, actor, reason)
+
+
+def _planned(rows: store.EnvironmentRows) -> int:
+    """What halage.toml says; before the first release, what the environment was made with."""
+    current: Any = rows.releases.get(rows.environment.current_release_id)
+    if current is None:
+        return int(rows.environment.plan.get("instances", 1))
+    return Configuration.from_document(current.configuration).plan(rows.environment.name).instances
