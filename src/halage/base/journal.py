@@ -110,7 +110,7 @@ def read_journal(
 
     With `projects`, those of these projects only, and none of those that belong to no project.
     """
-    query = select(journal_table)
+    query = select(*(journal_table.c[name] for name in Entry.__dataclass_fields__))
     if projects is not None:
         query = query.where(journal_table.c.project.in_(projects))
     if project is not None:
