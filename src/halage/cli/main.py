@@ -11,6 +11,7 @@ from halage.cli import (
     check,
     configure,
     credentials,
+    dashboards,
     demo,
     environments,
     events,
@@ -122,6 +123,19 @@ app.add_typer(
             ("releases", environments.releases),
             ("set", environments.set_),
             ("unset", environments.unset),
+        ],
+    )
+)
+app.add_typer(
+    _group(
+        "dashboard",
+        "Dashboards: graphs that people laid out, as JSON documents.",
+        [
+            ("list", dashboards.list_),
+            ("show", dashboards.show),
+            ("export", dashboards.export),
+            ("import", dashboards.import_),
+            ("delete", dashboards.delete),
         ],
     )
 )

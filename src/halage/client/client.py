@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from halage.client.connection import Connection, StreamEvent
+from halage.client.connection import StreamEvent
+from halage.client.dashboards import DashboardCalls
 
 Document = dict[str, Any]
 
 
-class Client(Connection):
+class Client(DashboardCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -11,6 +11,7 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.service import Environments
+from halage.monitor.dashboards.service import Dashboards
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 
@@ -24,6 +25,7 @@ class Services:
     environments: Environments
     pipeline: Pipeline
     projects: Projects
+    dashboards: Dashboards
     database: Database
     journal: Journal
     clock: Clock

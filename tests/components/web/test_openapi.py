@@ -11,12 +11,15 @@ import schemathesis
 import structlog
 from hypothesis import HealthCheck
 from schemathesis import Case
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from halage.client import Client
 from halage.web.app import create_api
 from tests.services.web.world import World, make_world
 
 EXAMPLES = 15
+RULED = {"create_dashboard", "change_dashboard"}
+"""Their bodies obey rules that a JSON Schema cannot say (expressions, widgets apart from each other)."""
 
 
 class LateApp:
@@ -49,7 +52,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 def test_every_route_is_what_the_document_says(case: Case[Any], world: World) -> None:
-    case.call_and_validate(headers={"Authorization": f"Bearer {world.tokens['admin']}"})
+    is_ruled = case.operation.definition.raw.get("operationId") in RULED
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {world.tokens['admin']}"},
+        excluded_checks=[positive_data_acceptance] if is_ruled else [],
+    )
 
 
 def test_every_operation_is_described_and_can_be_refused(world: World) -> None:

@@ -13,7 +13,7 @@ from halage.access.model import Role
 from halage.access.service import Access
 from halage.base.clock import SystemClock
 from halage.base.database import Database
-from halage.base.errors import Conflict, NotFound
+from halage.base.errors import Conflict, Invalid, NotFound
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
@@ -29,6 +29,7 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.monitor.dashboards.service import Dashboards
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.app import create_app
@@ -262,6 +263,12 @@ class World:
         return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
 
+def check_expression(expression: str) -> None:
+    """Stands in for the parser of expressions: parentheses must match."""
+    if expression.count("(") != expression.count(")"):
+        raise Invalid("The parentheses do not match.")
+
+
 async def git_app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"git"})
@@ -292,6 +299,7 @@ async def make_world(directory: Path) -> World:
         environments=cast(Any, environments),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),
+        dashboards=Dashboards(database, check_expression),
         database=database,
         journal=journal,
         clock=clock,

@@ -28,10 +28,11 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.monitor.dashboards.service import Dashboards
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
-from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
+from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, check_expression, git_app
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -542,6 +543,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         environments=cast(Any, environments),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
+        dashboards=Dashboards(database, check_expression),
         database=database,
         journal=journal,
         clock=clock,
