@@ -14,6 +14,7 @@ from halage.environment.service import Environments
 from halage.monitor.dashboards.service import Dashboards
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
+from halage.web.monitoring import AlarmList, MetricSearch
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Services:
     pipeline: Pipeline
     projects: Projects
     dashboards: Dashboards
+    metrics: MetricSearch
+    alarms: AlarmList
     database: Database
     journal: Journal
     clock: Clock

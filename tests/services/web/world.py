@@ -1,7 +1,7 @@
 """A small world behind the web door: real access over a database in memory, the rest by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +30,7 @@ from halage.environment.model import (
     Variable,
 )
 from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.metrics.model import Selector, Series
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.app import create_app
@@ -245,6 +246,51 @@ class FakeProjects:
         del self.names[name]
 
 
+@dataclass(frozen=True)
+class FakeAlarm:
+    """An alarm as the pages show it."""
+
+    id: int
+    project: str | None
+    environment: str | None
+    name: str
+    state: str
+    reason: str = ""
+    state_at: float = NOW
+    is_disabled: bool = False
+
+
+@dataclass
+class FakeAlarms:
+    """Alarms whose state tests set."""
+
+    stored: dict[int, FakeAlarm] = field(default_factory=dict)
+
+    async def list(self, visible: frozenset[str] | None) -> list[FakeAlarm]:
+        return [
+            each
+            for each in self.stored.values()
+            if visible is None or each.project is None or each.project in visible
+        ]
+
+
+@dataclass
+class FakeMetrics:
+    """Knows series; how they are asked for is tested with the real service."""
+
+    series: list[Series] = field(default_factory=list)
+
+    async def search(
+        self, name: str, dimensions: Mapping[str, str], visible: frozenset[str] | None
+    ) -> list[Series]:
+        selector = Selector(name, dimensions)
+        return [
+            each
+            for each in self.series
+            if selector.matches(each.key) and (visible is None or each.key.get("project") in {None, *visible})
+        ]
+
+
 @dataclass
 class World:
     """The application, its services, and a token for each person."""
@@ -300,6 +346,8 @@ async def make_world(directory: Path) -> World:
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),
         dashboards=Dashboards(database, check_expression),
+        metrics=FakeMetrics(),
+        alarms=FakeAlarms(),
         database=database,
         journal=journal,
         clock=clock,

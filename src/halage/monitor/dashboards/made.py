@@ -83,16 +83,16 @@ def _environment_requests(where: str) -> Sequence[Widget]:
 
 
 def _environment_instances(where: str) -> Sequence[Widget]:
-    cpu = _Make("cpu", "CPU of each instance", WidgetKind.LINE, _HALF, Unit.PERCENT)(
+    cpu = _Make("instance-cpu", "CPU of each instance", WidgetKind.LINE, _HALF, Unit.PERCENT)(
         f"average(instance_cpu_percent{where})"
     )
-    memory = _Make("memory", "Memory of each instance", WidgetKind.LINE, _HALF, Unit.PERCENT)(
+    memory = _Make("instance-memory", "Memory of each instance", WidgetKind.LINE, _HALF, Unit.PERCENT)(
         f"average(instance_memory_percent{where})"
     )
     return (
         replace(cpu, minimum=0.0, shows_deployments=True),
         replace(memory, minimum=0.0, maximum=100.0, thresholds=(Threshold(100.0),), shows_deployments=True),
-        _Make("disk", "Disk of each instance", WidgetKind.LINE, _HALF, Unit.BYTES)(
+        _Make("instance-disk", "Disk of each instance", WidgetKind.LINE, _HALF, Unit.BYTES)(
             f"sum(instance_disk_read_bytes{where})",
             f"sum(instance_disk_write_bytes{where})",
         ),

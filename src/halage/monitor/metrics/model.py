@@ -107,10 +107,10 @@ class Buckets:
 
     start: int
     period_s: int
-    count: array[float]
-    total: array[float]
-    minimum: array[float]
-    maximum: array[float]
+    count: "array[float]"
+    total: "array[float]"
+    minimum: "array[float]"
+    maximum: "array[float]"
     sketches: list[Sketch | None] | None = None
 
 

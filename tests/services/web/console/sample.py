@@ -29,10 +29,20 @@ from halage.environment.model import (
     Variable,
 )
 from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.metrics.model import Kind, Series, SeriesKey
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
-from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, check_expression, git_app
+from tests.services.web.world import (
+    FakeAlarm,
+    FakeAlarms,
+    FakeEnvironments,
+    FakeMetrics,
+    FakePipeline,
+    FakeProjects,
+    check_expression,
+    git_app,
+)
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -519,9 +529,37 @@ class Sample:
     """The services, and the fakes in them that a test may move."""
 
     services: Services
+    alarms: FakeAlarms
     builds: SampleBuilds
     pipeline: SamplePipeline
     environments: SampleEnvironments
+
+
+def sample_alarms() -> list[FakeAlarm]:
+    """One in each state, one of another environment, one of the machine."""
+    return [
+        FakeAlarm(1, "boutique", "prod", "Errors", "OK"),
+        FakeAlarm(2, "boutique", "prod", "Response time", "ALARM", "p95 was above 500 ms for 3 minutes"),
+        FakeAlarm(3, "boutique", "prod", "Certificate end", "INSUFFICIENT_DATA"),
+        FakeAlarm(4, "boutique", "dev", "No healthy instance", "ALARM"),
+        FakeAlarm(5, None, None, "Disk of the machine", "OK"),
+    ]
+
+
+def sample_series() -> list[Series]:
+    """A few series of the boutique and of the machine."""
+    keys = [
+        SeriesKey.of(name, project="boutique", environment="prod")
+        for name in ("environment_requests", "environment_response_time_ms", "orders_placed")
+    ]
+    keys += [
+        SeriesKey.of(
+            "instance_cpu_percent", project="boutique", environment="prod", instance=f"prod-{number}"
+        )
+        for number in (1, 2)
+    ]
+    keys += [SeriesKey.of("secret_sales", project="secret-plan"), SeriesKey.of("machine_cpu_percent")]
+    return [Series(number, key, Kind.GAUGE, 10, now(), now()) for number, key in enumerate(keys)]
 
 
 async def make_sample(directory: Path, *, public_url: str = "http://halage.test") -> Sample:
@@ -537,6 +575,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
             await access.set_member(project, name, role, "root")
     await database.run(_happen)
     builds, pipeline, environments = SampleBuilds(), SamplePipeline(), SampleEnvironments()
+    alarms = FakeAlarms({each.id: each for each in sample_alarms()})
     services = Services(
         access=access,
         builds=cast(Any, builds),
@@ -544,13 +583,15 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
         dashboards=Dashboards(database, check_expression),
+        metrics=FakeMetrics(sample_series()),
+        alarms=alarms,
         database=database,
         journal=journal,
         clock=clock,
         source_app=git_app,
         public_url=public_url,
     )
-    return Sample(services, builds, pipeline, environments)
+    return Sample(services, alarms, builds, pipeline, environments)
 
 
 def _happen(tx: Transaction) -> None:
