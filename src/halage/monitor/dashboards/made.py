@@ -66,7 +66,9 @@ def _environment_requests(where: str) -> Sequence[Widget]:
         MetricLine(f"{each}(environment_response_time_ms{where})", each) for each in ("p50", "p95", "p99")
     )
     families = tuple(responses(family) for family in ("2xx", "3xx", "4xx", "5xx"))
-    requests = _Make("requests", "Requests", WidgetKind.LINE, _HALF)(f"sum(environment_requests{where})")
+    requests = _Make("requests", "Requests", WidgetKind.LINE, _HALF)(
+        MetricLine(f"sum(environment_requests{where})", "requests")
+    )
     latency = _Make("latency", "Response time", WidgetKind.LINE, _HALF, Unit.MILLISECONDS)(*percentiles)
     return (
         replace(requests, shows_week_before=True, shows_deployments=True, minimum=0.0),
@@ -93,21 +95,24 @@ def _environment_instances(where: str) -> Sequence[Widget]:
         replace(cpu, minimum=0.0, shows_deployments=True),
         replace(memory, minimum=0.0, maximum=100.0, thresholds=(Threshold(100.0),), shows_deployments=True),
         _Make("instance-disk", "Disk of each instance", WidgetKind.LINE, _HALF, Unit.BYTES)(
-            f"sum(instance_disk_read_bytes{where})",
-            f"sum(instance_disk_write_bytes{where})",
+            MetricLine(f"sum(instance_disk_read_bytes{where})", "read"),
+            MetricLine(f"sum(instance_disk_write_bytes{where})", "written"),
         ),
         _Make("instances", "Instances, wanted and serving", WidgetKind.LINE, _HALF)(
             MetricLine(f"minimum(environment_instances_wanted{where})", "wanted"),
             MetricLine(f"minimum(environment_instances_serving{where})", "serving"),
         ),
         _Make("restarts", "Restarts and failed checks", WidgetKind.TABLE, (COLUMNS, 3))(
-            f"sum(instance_restarts{where})", f"sum(instance_failed_checks{where})"
+            MetricLine(f"sum(instance_restarts{where})", "restarts"),
+            MetricLine(f"sum(instance_failed_checks{where})", "failed checks"),
         ),
     )
 
 
 def _machine() -> Layout:
-    cpu = _Make("cpu", "CPU", WidgetKind.LINE, _HALF, Unit.PERCENT)("average(machine_cpu_percent)")
+    cpu = _Make("cpu", "CPU", WidgetKind.LINE, _HALF, Unit.PERCENT)(
+        MetricLine("average(machine_cpu_percent)", "CPU")
+    )
     load = _Make("load", "Load", WidgetKind.LINE, _HALF)(
         *(MetricLine(f"average(machine_load_{span})", span) for span in ("1m", "5m", "15m"))
     )
@@ -138,7 +143,7 @@ def _machine() -> Layout:
             MetricLine("maximum(halage_open_deployments)", "deployments"),
         ),
         _Make("push", "From a push to its first command", WidgetKind.LINE, _HALF, Unit.MILLISECONDS)(
-            "p95(halage_push_to_first_command_ms)"
+            MetricLine("p95(halage_push_to_first_command_ms)", "p95")
         ),
     )
     return Layout("The machine", _placed(widgets))

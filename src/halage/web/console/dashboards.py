@@ -22,6 +22,11 @@ from halage.web.console.ranges import PRESETS, read_range
 from halage.web.monitoring import ShownAlarm
 
 _LABELS = {
+    "requests": "made_line.requests",
+    "read": "made_line.read",
+    "written": "made_line.write",
+    "restarts": "made_line.restarts",
+    "failed checks": "made_line.failed_checks",
     "in flight": "made_line.in_flight",
     "queue": "made_line.queue",
     "wanted": "made_line.wanted",

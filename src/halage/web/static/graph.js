@@ -241,6 +241,8 @@
           },
           {
             ...axis, space: 34,
+            // Bytes are counted in powers of two: so are the steps of their axis.
+            ...(this.widget.unit === "bytes" ? { incrs: Array.from({ length: 50 }, (_, power) => 2 ** power) } : {}),
             values: (_, splits) => splits.map((value) => this.write(value)),
             size: (_, values) => 16 + 7 * Math.max(3, ...(values || []).map((value) => value.length)),
           },
@@ -302,8 +304,7 @@
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
         const text = threshold.label || this.write(threshold.value);
-        ctx.textAlign = "right";
-        ctx.fillText(text, bbox.left + bbox.width - 4 * ratio, y < bbox.top + 16 * ratio ? y + 13 * ratio : y - 4 * ratio);
+        ctx.fillText(text, bbox.left + 4 * ratio, y < bbox.top + 16 * ratio ? y + 13 * ratio : y - 4 * ratio);
       }
       ctx.restore();
     }
@@ -312,7 +313,7 @@
     paintMarks(chart) {
       const { ctx, bbox } = chart;
       const ratio = devicePixelRatio;
-      let free = -Infinity;
+      const places = this.marks.map((mark) => Math.round(chart.valToPos(mark.at, "x", true))).sort((a, b) => a - b);
       ctx.save();
       ctx.font = `${11 * ratio}px system-ui, sans-serif`;
       ctx.textAlign = "left";
@@ -332,10 +333,8 @@
         ctx.lineTo(x + 5 * ratio, foot);
         ctx.fill();
         const text = `v${mark.release.number}`;
-        if (x > free && x + ctx.measureText(text).width < bbox.left + bbox.width) {
-          ctx.fillText(text, x + 4 * ratio, bbox.top + 10 * ratio);
-          free = x + ctx.measureText(text).width + 12 * ratio;
-        }
+        const next = places.find((place) => place > x) ?? bbox.left + bbox.width;
+        if (x + ctx.measureText(text).width + 6 * ratio < next) ctx.fillText(text, x + 4 * ratio, bbox.top + 10 * ratio);
       }
       ctx.restore();
     }
@@ -370,7 +369,6 @@
       button.addEventListener("click", () => {
         const isShown = button.getAttribute("aria-expanded") === "true";
         button.setAttribute("aria-expanded", String(!isShown));
-        button.textContent = isShown ? button.dataset.show : button.dataset.hide;
         this.numbers.hidden = isShown;
         this.body.classList.toggle("has-numbers", !isShown);
         this.showNumbers();
@@ -526,7 +524,7 @@
       const parts = [table];
       if (this.marks.length) {
         parts.push(make("ul", { class: "marks" }, ...this.marks.map((mark) => make("li", {}, say("deployment", {
-          number: mark.release.number, state: mark.state, at: moment.format(mark.at * 1000),
+          number: mark.release.number, state: say(`state_${mark.state}`), at: moment.format(mark.at * 1000),
         })))));
       }
       const links = this.widget.lines.map((line) => make("a", { href: address(line.expression, this.window, this.widget.period_s, { format: "csv" }), download: "" }, say("csv", { label: line.label || this.title })));
