@@ -124,6 +124,16 @@ class Read:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the store takes in at most."""
+
+    series: int = 20000
+    """Series that had a sample within the last day. Ten times as many may be kept in all."""
+    reserve_bytes: int = 64 * 1024 * 1024
+    """Space that is left free on the disk for others: with less than that, nothing is taken in."""
+
+
 class MetricReader(Protocol):
     """Reads what is kept. Synchronous, safe from any thread."""
 
