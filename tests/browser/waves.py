@@ -1,7 +1,7 @@
 """A stand-in for queries of metrics: waves that are the same at each look, over a real HTTP route."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,16 @@ _LEVELS: Mapping[str, tuple[float, float]] = {
 }
 
 
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def app_with(services: Services, answer: Answer) -> FastAPI:
+    """The application with this answer to queries of metrics."""
+    app = create_app(services)
+    app.router.routes.insert(0, Route("/api/v1/metrics/query", answer))
+    return app
+
+
 class Waves:
     """What is asked for, and whether there is an answer."""
 
@@ -40,13 +50,7 @@ class Waves:
         """Added to every value: what is new is seen."""
         self.refusal: str | None = None
 
-    def app(self, services: Services) -> FastAPI:
-        """The application with this answer to queries."""
-        app = create_app(services)
-        app.router.routes.insert(0, Route("/api/v1/metrics/query", self._answer))
-        return app
-
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         query = request.query_params
         self.asked.append(dict(query))
         if self.refusal is not None:

@@ -288,7 +288,7 @@
     element.querySelector("[data-numbers]").setAttribute("aria-controls", `numbers-${values.id}`);
     if (!hasLines) {
       element.querySelector("[data-numbers]").remove();
-      const words = make("p", { class: "widget-text" }, values.kind === "text" ? values.text : say("after_saving"));
+      const words = make("p", { class: "widget-text", tabindex: "0" }, values.kind === "text" ? values.text : say("after_saving"));
       element.querySelector(".widget-body").replaceChildren(words);
     }
     return element;
