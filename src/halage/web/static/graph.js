@@ -433,7 +433,7 @@
   }
   for (const element of document.querySelectorAll("[data-widget].has-lines")) begin(element);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const graph of graphs.values()) if (graph.lines) graph.show();
+    for (const graph of graphs.values()) ;
   });
   Object.assign(window.halage, { beginGraph: begin, endGraph: end });
 })();
