@@ -11,6 +11,7 @@ from halage.cli import (
     check,
     configure,
     credentials,
+    dashboards,
     demo,
     environments,
     events,
@@ -166,6 +167,19 @@ app.add_typer(
             ("put", metric_intake.put),
             ("intake", metric_intake.intake),
             ("export", metric_intake.export),
+        ],
+    )
+)
+app.add_typer(
+    _group(
+        "dashboard",
+        "Dashboards: graphs that people laid out, as JSON documents.",
+        [
+            ("list", dashboards.list_),
+            ("show", dashboards.show),
+            ("export", dashboards.export),
+            ("import", dashboards.import_),
+            ("delete", dashboards.delete),
         ],
     )
 )

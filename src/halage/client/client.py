@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from halage.client.alarms import AlarmCalls
 from halage.client.connection import StreamEvent
+from halage.client.dashboards import DashboardCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
@@ -27,7 +28,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls):
+class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

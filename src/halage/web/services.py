@@ -16,6 +16,7 @@ from halage.monitor.metrics.service import Metrics
 from halage.monitor.intake.service import Intake
 from halage.monitor.outlet.exposition import Exposition
 from halage.monitor.logs.service import Logs
+from halage.monitor.dashboards.service import Dashboards
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 
@@ -31,6 +32,7 @@ class Services:
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects
+    dashboards: Dashboards
     logs: Logs
     database: Database
     journal: Journal

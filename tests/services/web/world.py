@@ -1,7 +1,7 @@
 """A small world behind the web door: real access over a database in memory, the rest by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +30,8 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.metrics.expression import parse
 from halage.monitor.metrics.service import Metrics
 from halage.monitor.inventory import WatchedEnvironment, Workload
 from halage.monitor.logs.keeper import Surroundings
@@ -348,6 +350,7 @@ async def make_world(directory: Path) -> World:
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),
+        dashboards=Dashboards(database, parse),
         database=database,
         journal=journal,
         clock=clock,

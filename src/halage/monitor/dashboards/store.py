@@ -1,8 +1,16 @@
 """The table of dashboards."""
 
-from sqlalchemy import Column, Index, Integer, String, Table
+from collections.abc import Collection
+from typing import Any
 
+from sqlalchemy import Column, Index, Integer, Select, String, Table, delete, insert, or_, select, update
+from sqlalchemy.engine import Row
+
+from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.monitor.dashboards.errors import DashboardChanged, NoSuchDashboard
+from halage.monitor.dashboards.model import Dashboard, Layout, Place
+from halage.monitor.dashboards.rules import from_document, to_document
 
 dashboards_table = Table(
     "dashboards",
@@ -18,3 +26,136 @@ dashboards_table = Table(
     Index("ix_dashboards_project", "project"),
     sqlite_autoincrement=True,
 )
+
+_STANDS_FOR = "stands_for"
+"""In the document: the id of the place whose made-by-itself dashboard this one replaces."""
+
+
+def get_all(tx: Transaction, projects: Collection[str] | None) -> list[Dashboard]:
+    """Those of the server and of these projects (None: of all), by name."""
+    query = select(dashboards_table)
+    if projects is not None:
+        of_server = dashboards_table.c.project.is_(None)
+        query = query.where(or_(of_server, dashboards_table.c.project.in_(projects)))
+    return [_dashboard(row) for row in tx.execute(query.order_by(dashboards_table.c.name))]
+
+
+def get(tx: Transaction, number: int) -> Dashboard | None:
+    """One that people made, by its number."""
+    row = tx.execute(select(dashboards_table).where(dashboards_table.c.id == number)).first()
+    return None if row is None or _STANDS_FOR in row.document else _dashboard(row)
+
+
+def get_of_place(tx: Transaction, place: Place) -> Dashboard | None:
+    """The one that people put in the place of the made-by-itself one."""
+    row = _row_of_place(tx, place)
+    return None if row is None else _dashboard(row)
+
+
+def add(tx: Transaction, project: str | None, layout: Layout, actor: str, place: Place | None) -> Dashboard:
+    """A new one; with a place it replaces the made-by-itself one. Raises DashboardChanged when it has."""
+    if place is not None and (there := _row_of_place(tx, place)) is not None:
+        raise _changed(there)
+    document = to_document(layout) | ({} if place is None else {_STANDS_FOR: place.id})
+    values = {
+        "project": project,
+        "name": layout.name,
+        "document": document,
+        "version": 1,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+        "updated_by": actor,
+    }
+    number = tx.insert(insert(dashboards_table).values(**values))
+    id_ = str(number) if place is None else place.id
+    _note(tx, "added", id_, project, layout, 1, actor)
+    return Dashboard(id_, project, layout, 1, tx.now, tx.now, actor)
+
+
+def change(tx: Transaction, id_: str, place: Place | None, layout: Layout, version: int, actor: str) -> None:
+    """Replace the layout of version `version`. Raises NoSuchDashboard, DashboardChanged."""
+    row = _row(tx, id_, place)
+    if row.version != version:
+        raise _changed(row)
+    document = to_document(layout) | ({} if place is None else {_STANDS_FOR: place.id})
+    tx.change(
+        update(dashboards_table)
+        .where(dashboards_table.c.id == row.id)
+        .values(
+            name=layout.name,
+            document=document,
+            version=version + 1,
+            updated_at=tx.now,
+            updated_by=actor,
+        )
+    )
+    _note(tx, "changed", id_, row.project, layout, version + 1, actor)
+
+
+def remove(tx: Transaction, id_: str, place: Place | None, actor: str) -> None:
+    """Delete it; a place has the made-by-itself one again. Raises NoSuchDashboard."""
+    row = _row(tx, id_, place)
+    tx.change(delete(dashboards_table).where(dashboards_table.c.id == row.id))
+    _note(tx, "deleted", id_, row.project, from_document(_layout_of(row)), row.version, actor)
+
+
+def remove_of_project(tx: Transaction, project: str) -> None:
+    """Delete those of a project that is deleted."""
+    tx.change(delete(dashboards_table).where(dashboards_table.c.project == project))
+
+
+def _row(tx: Transaction, id_: str, place: Place | None) -> Row[Any]:
+    row = _row_of_place(tx, place) if place is not None else None
+    if place is None:
+        row = tx.execute(select(dashboards_table).where(dashboards_table.c.id == int(id_))).first()
+        row = None if row is None or _STANDS_FOR in row.document else row
+    if row is None:
+        raise NoSuchDashboard(f"There is no dashboard {id_} that people made, or you may not see it.")
+    return row
+
+
+def _row_of_place(tx: Transaction, place: Place) -> Row[Any] | None:
+    query: Select[Any] = select(dashboards_table).where(dashboards_table.c.project == place.project)
+    if place.project is None:
+        query = select(dashboards_table).where(dashboards_table.c.project.is_(None))
+    return next((row for row in tx.execute(query) if row.document.get(_STANDS_FOR) == place.id), None)
+
+
+def _dashboard(row: Row[Any]) -> Dashboard:
+    return Dashboard(
+        id=row.document.get(_STANDS_FOR, str(row.id)),
+        project=row.project,
+        layout=from_document(_layout_of(row)),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
+
+
+def _layout_of(row: Row[Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.document.items() if key != _STANDS_FOR}
+
+
+def _changed(row: Row[Any]) -> DashboardChanged:
+    return DashboardChanged(
+        f"{row.updated_by} changed this dashboard meanwhile (it is at version {row.version}). "
+        "Load it again, or save over it on purpose with that version.",
+        version=row.version,
+        updated_by=row.updated_by,
+    )
+
+
+def _note(
+    tx: Transaction, what: str, id_: str, project: str | None, layout: Layout, version: int, actor: str
+) -> None:
+    tx.record(
+        "monitor:SetDashboard",
+        actor=actor,
+        subject=f"dashboard/{id_}",
+        project=project,
+        change=what,
+        name=layout.name,
+        version=version,
+        widgets=len(layout.widgets),
+    )

@@ -78,7 +78,8 @@ Position = Annotated[
 ]
 
 
-def _is_number(value: Any) -> Any:
+def is_number(value: Any) -> Any:
+    """The value, unless it is a text or a truth value that could be read as a number."""
     if isinstance(value, str | bool):
         raise ValueError("a number is written without quotes")
     return value
@@ -86,9 +87,9 @@ def _is_number(value: Any) -> Any:
 
 Flag = Annotated[bool, Field(strict=True)]
 """true or false, and not one of the words and numbers that could be read so."""
-Number = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_is_number)]
+Number = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(is_number)]
 """A whole number (7.0 is one in JSON), and not a text that could be read so."""
-Lifetime = Annotated[int, Field(ge=60, le=10 * 366 * 86400), BeforeValidator(_is_number)]
+Lifetime = Annotated[int, Field(ge=60, le=10 * 366 * 86400), BeforeValidator(is_number)]
 
 
 class RequestBody(BaseModel):

@@ -5,9 +5,11 @@ from starlette.exceptions import HTTPException
 
 from halage.web.console.account import AccountPages
 from halage.web.console.console import Console, add, page_router, see
+from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
 from halage.web.console.events import EventPages
 from halage.web.console.members import MemberPages
+from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
 from halage.web.console.runs import RunPages
 from halage.web.console.sessions import SessionPages
@@ -33,6 +35,8 @@ def console_router(services: Services) -> APIRouter:
         AccountPages(console),
         UserPages(console),
         EventPages(console),
+        DashboardPages(console),
+        MetricPages(console),
     ):
         pages.serve(router)
     add(router, "/", get=_home)

@@ -45,6 +45,11 @@ def moment(language: Language, at: float | None) -> Markup:
     )
 
 
+def iso(at: float | None) -> str:
+    """A moment for programs, in UTC; nothing for None."""
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def stopwatch(language: Language, started_at: float | None, finished_at: float | None) -> Markup:
     """How long something took; while it runs, since when, which the page's script counts up."""
     if started_at is None:
@@ -79,5 +84,6 @@ def vocabulary(language: Language) -> dict[str, Callable[..., object]]:
         "moment": lambda at: moment(language, at),
         "stopwatch": lambda start, end: stopwatch(language, start, end),
         "stamp": console_stamp,
+        "iso": iso,
         "short": short,
     }

@@ -29,11 +29,21 @@ from halage.environment.model import (
     Variable,
 )
 from halage.monitor.metrics.service import Metrics
+from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.alarms.model import Alarm, Definition, State
+from halage.monitor.metrics.expression import parse
+from halage.monitor.metrics.model import Kind, Sample, SeriesKey
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
 from tests.metrics import MemoryMetrics
 from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
+from tests.services.web.world import (
+    FakeEnvironments,
+    FakePipeline,
+    FakeProjects,
+    git_app,
+)
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -520,9 +530,61 @@ class Sample:
     """The services, and the fakes in them that a test may move."""
 
     services: Services
+    alarms: SampleAlarms
     builds: SampleBuilds
     pipeline: SamplePipeline
     environments: SampleEnvironments
+
+
+@dataclass
+class SampleAlarms:
+    """Alarms whose states tests set."""
+
+    stored: dict[int, Alarm] = field(default_factory=dict)
+
+    async def list(self, *, visible: frozenset[str] | None = None) -> list[Alarm]:
+        return [
+            each
+            for each in self.stored.values()
+            if visible is None or each.definition.project is None or each.definition.project in visible
+        ]
+
+
+def _alarm(
+    number: int, project: str | None, environment: str | None, name: str, state: State, reason: str = ""
+) -> Alarm:
+    definition = Definition(name, project, environment, expression="average(machine_cpu_percent)", threshold=1)
+    return Alarm(number, definition, True, state, reason, now(), False, None, now(), now(), "halage")
+
+
+def sample_alarms() -> list[Alarm]:
+    """One in each state, one of another environment, one of the machine."""
+    slow = "p95 was above 500 ms for 3 minutes"
+    return [
+        _alarm(1, "boutique", "prod", "Errors", State.OK),
+        _alarm(2, "boutique", "prod", "Response time", State.ALARM, slow),
+        _alarm(3, "boutique", "prod", "Certificate end", State.INSUFFICIENT_DATA),
+        _alarm(4, "boutique", "dev", "No healthy instance", State.ALARM),
+        _alarm(5, None, None, "Disk of the machine", State.OK),
+    ]
+
+
+def sample_metrics() -> MemoryMetrics:
+    """A few series of the boutique and of the machine."""
+    keys = [
+        SeriesKey.of(name, project="boutique", environment="prod")
+        for name in ("environment_requests", "environment_response_time_ms", "orders_placed")
+    ]
+    keys += [
+        SeriesKey.of(
+            "instance_cpu_percent", project="boutique", environment="prod", instance=f"prod-{number}"
+        )
+        for number in (1, 2)
+    ]
+    keys += [SeriesKey.of("secret_sales", project="secret-plan"), SeriesKey.of("machine_cpu_percent")]
+    metrics = MemoryMetrics()
+    metrics.write(now(), 10, [Sample(key, Kind.GAUGE, 1.0) for key in keys])
+    return metrics
 
 
 async def make_sample(directory: Path, *, public_url: str = "http://halage.test") -> Sample:
@@ -538,21 +600,24 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
             await access.set_member(project, name, role, "root")
     await database.run(_happen)
     builds, pipeline, environments = SampleBuilds(), SamplePipeline(), SampleEnvironments()
+    alarms = SampleAlarms({each.id: each for each in sample_alarms()})
     services = Services(
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
-        metrics=Metrics(MemoryMetrics(), clock),
+        metrics=Metrics(sample_metrics(), clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
         logs=cast(Any, None),
+        dashboards=Dashboards(database, parse),
+        alarms=cast(Any, alarms),
         database=database,
         journal=journal,
         clock=clock,
         source_app=git_app,
         public_url=public_url,
     )
-    return Sample(services, builds, pipeline, environments)
+    return Sample(services, alarms, builds, pipeline, environments)
 
 
 def _happen(tx: Transaction) -> None:

@@ -1,0 +1,118 @@
+"""The pages of dashboards: what is rendered before any script runs, who may change, documents."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from halage.monitor.dashboards.model import Layout, Widget, WidgetKind
+from tests.services.web.console.sample import Sample
+from tests.services.web.console.visit import Visits
+
+GRAPHS = "/projects/boutique/environments/prod/graphs"
+LAYOUT = Layout("Sales", (Widget("words", WidgetKind.TEXT, 0, 0, 6, 2, "A <b>title</b>", text="<script>"),))
+
+
+def widgets_of(html: str) -> list[dict[str, object]]:
+    return [json.loads(each) for each in re.findall(r"data-widget='([^']+)'", html)]
+
+
+async def test_an_environment_has_graphs_by_itself_in_the_visitors_words(visits: Visits) -> None:
+    visit = await visits.by("zoe")
+    english, french = (await visit.get(GRAPHS)).text, (await visit.get(GRAPHS, "fr")).text
+    assert ">Requests<" in english and ">Requêtes<" in french
+    labels = {line["label"] for each in widgets_of(french) for line in each["lines"]}  # type: ignore[attr-defined]
+    assert {"requêtes", "voulues", "en service"} <= labels
+    assert re.search(r'aria-current="page">Graphs<', english)
+    assert 'id="edit"' not in english, "a viewer changes nothing"
+    assert "Response time</span>" in english and "No healthy instance" not in english
+
+
+async def test_the_address_says_what_time_is_shown(visits: Visits) -> None:
+    visit = await visits.by("zoe")
+    html = (await visit.get(f"{GRAPHS}?range=86400")).text
+    assert 'data-range="86400" data-from="" data-to=""' in html
+    assert re.search(r'data-range-link="86400" aria-current="true"', html)
+    html = (await visit.get(f"{GRAPHS}?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B01:00")).text
+    assert 'data-from="2026-01-01T00:00:00Z" data-to="2026-01-01T23:00:00Z"' in html
+    for wrong in ("range=1", "range=x", "range=99999999999", "from=x&to=y", "from=2026-01-02&to=2026-01-01"):
+        assert 'data-range="10800" data-from="" data-to=""' in (await visit.get(f"{GRAPHS}?{wrong}")).text
+
+
+async def test_what_people_wrote_is_shown_as_they_wrote_it(visits: Visits, sample: Sample) -> None:
+    await sample.services.dashboards.create("boutique", LAYOUT, actor="paul")
+    html = (await (await visits.by("zoe")).get("/dashboards/1")).text
+    assert "A &lt;b&gt;title&lt;/b&gt;" in html and "&lt;script&gt;</p>" in html
+    assert "<b>title" not in html and "<script></p>" not in html
+
+
+async def test_a_dashboard_is_made_taken_from_a_document_and_deleted(visits: Visits, sample: Sample) -> None:
+    visit = await visits.by("paul")
+    made = await visit.send("/dashboards", name="Sales", project="boutique")
+    assert made.headers["location"] == "/dashboards/1?edit=yes"
+    answer = await visit.get("/dashboards/machine/document.json")
+    assert answer.headers["content-disposition"] == 'attachment; filename="dashboard-machine.json"'
+    taken = await visit.send("/dashboards/import", document=answer.text, project="boutique")
+    assert taken.headers["location"] == "/dashboards/2"
+    kept = await sample.services.dashboards.show("2")
+    assert (kept.project, len(kept.layout.widgets)) == ("boutique", len(answer.json()["widgets"]))
+    listed = (await visit.get("/dashboards")).text
+    assert 'href="/dashboards/1">Sales<' in listed and 'href="/dashboards/2">The machine<' in listed
+    assert (await visit.send("/dashboards/1/delete")).headers["location"] == "/dashboards"
+    assert (await visit.get("/dashboards/1")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{", "not JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"name": "x", "widgets": [{"id": "a"}]}', "widgets.0.kind"),
+        (
+            '{"name": "x", "widgets": [{"id": "a", "kind": "bar", "x": 0, "y": 0, "width": 1, "height": 1}]}',
+            "needs 1 to 20 expressions",
+        ),
+    ],
+)
+async def test_a_document_that_is_none_is_refused_and_not_lost(
+    visits: Visits, document: str, said: str
+) -> None:
+    visit = await visits.by("paul")
+    answer = await visit.send("/dashboards/import", document=document, project="boutique")
+    assert answer.status_code == 422
+    text = answer.text.replace("&#34;", '"')
+    assert said in text and f">{document}</textarea>" in text
+
+
+async def test_deleting_ones_own_brings_the_made_one_back(visits: Visits, sample: Sample) -> None:
+    visit = await visits.by("paul")
+    await sample.services.dashboards.change("boutique.prod", LAYOUT, version=0, actor="paul")
+    assert 'data-version="1"' in (await visit.get(GRAPHS)).text
+    answer = await visit.send("/dashboards/boutique.prod/delete")
+    assert answer.headers["location"] == "/dashboards/boutique.prod"
+    assert 'data-version="0"' in (await visit.get(GRAPHS)).text
+
+
+async def test_who_may_not_is_refused_and_told_nothing(visits: Visits, sample: Sample) -> None:
+    await sample.services.dashboards.create("secret-plan", LAYOUT, actor="root")
+    zoe, paul = await visits.by("zoe"), await visits.by("paul")
+    hidden, missing = await zoe.get("/dashboards/1"), await zoe.get("/dashboards/99")
+    assert (hidden.status_code, missing.status_code) == (404, 404)
+    assert hidden.text.replace("/1", "/99").replace("dashboard 1", "dashboard 99") == missing.text
+    for address in ("/dashboards/secret-plan.prod", "/dashboards/boutique.nosuch"):
+        assert (await zoe.get(address)).status_code == 404
+    assert (await zoe.send("/dashboards", name="x", project="boutique")).status_code == 403
+    assert (await paul.send("/dashboards", name="x")).status_code == 403, "the server's are administrators'"
+    assert (await zoe.send("/dashboards/boutique.prod/delete")).status_code == 403
+    assert (await zoe.client.post("/dashboards", data={"name": "x"})).status_code == 403
+    assert "secret_sales" not in (await zoe.get("/explore")).text
+    assert "secret_sales" in (await (await visits.by("root")).get("/explore")).text
+
+
+async def test_alarms_are_shown_as_they_change(visits: Visits, sample: Sample) -> None:
+    visit = await visits.by("zoe")
+    async with visit.live("/dashboards/boutique.prod/live") as live:
+        assert "Errors" in (await live.next("alarms-alarms")).data
+        sample.alarms.stored[1] = replace(sample.alarms.stored[1], state="ALARM")
+        assert (await live.next("alarms-alarms")).data.count("is-alarm-alarm") == 2
