@@ -12,11 +12,11 @@ from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
-from halage.monitor.metrics.service import Metrics
-from halage.monitor.intake.service import Intake
-from halage.monitor.outlet.exposition import Exposition
-from halage.monitor.logs.service import Logs
 from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.intake.service import Intake
+from halage.monitor.logs.service import Logs
+from halage.monitor.metrics.service import Metrics
+from halage.monitor.outlet.exposition import Exposition
 from halage.pipeline.service import Pipeline
 from halage.project.service import Projects
 

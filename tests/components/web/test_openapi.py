@@ -26,8 +26,8 @@ RULED = {
     "create_dashboard",
     "change_dashboard",
 }
-"""Operations whose good texts no schema can say: languages of their own, moments that have to come yet, widgets
-apart from each other."""
+"""Operations of which no schema can say what is good: texts in a language of their own, moments that
+have to come yet, widgets apart from each other."""
 
 
 class LateApp:

@@ -1,7 +1,8 @@
 """Writes metrics and compacts them until it is killed.
 
-`python -m tests.faults.monitor.metric_writer DIRECTORY FROM SEED`. Its clock runs some thousand times too fast. Before a write it prints `?` and which, once that is
-acknowledged `+`; lines go out one by one, so what was printed before a kill -9 is in the file.
+`python -m tests.faults.monitor.metric_writer DIRECTORY FROM SEED`. Its clock runs some thousand times
+too fast. Before a write it prints `?` and which, once that is acknowledged `+`; lines go out one by
+one, so what was printed before a kill -9 is in the file.
 """
 
 import random

@@ -322,7 +322,7 @@ async def test_followers_see_each_line_once_and_go_on_where_they_were(
 async def _until(condition: "object") -> None:
     assert callable(condition)
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 

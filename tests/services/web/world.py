@@ -1,7 +1,7 @@
 """A small world behind the web door: real access over a database in memory, the rest by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -31,20 +31,20 @@ from halage.environment.model import (
     Variable,
 )
 from halage.monitor.dashboards.service import Dashboards
-from halage.monitor.metrics.expression import parse
-from halage.monitor.metrics.service import Metrics
+from halage.monitor.intake.model import IntakeLimits
+from halage.monitor.intake.service import Intake, Ports
 from halage.monitor.inventory import WatchedEnvironment, Workload
 from halage.monitor.logs.keeper import Surroundings
 from halage.monitor.logs.model import Group, Line
 from halage.monitor.logs.service import Logs
 from halage.monitor.logs.store import KeepLimits
+from halage.monitor.metrics.expression import parse
 from halage.monitor.metrics.model import Sample
-from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
-from halage.project.model import Overview, Project
-from halage.monitor.intake.model import IntakeLimits
-from halage.monitor.intake.service import Intake, Ports
+from halage.monitor.metrics.service import Metrics
 from halage.monitor.outlet.accumulator import Accumulator
 from halage.monitor.outlet.exposition import Exposition
+from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
+from halage.project.model import Overview, Project
 from halage.web.app import create_app
 from halage.web.services import Services
 from tests.alarms import quiet_alarms

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from halage.monitor.metrics.blocks import Known
-from halage.monitor.metrics.registry import ACTIVE_S, LARGEST, Registry, check_key, check_value
 from halage.monitor.metrics.errors import BadMetric, TooManySeries
 from halage.monitor.metrics.model import Sample, SeriesKey
+from halage.monitor.metrics.registry import ACTIVE_S, LARGEST, Registry, check_key, check_value
 from halage.monitor.metrics.sketch import Sketch
 
 _NAMED_AT_MOST = 3

@@ -14,12 +14,12 @@ from pathlib import Path
 import structlog
 
 from halage.monitor.metrics.blocks import Hour, Known
-from halage.monitor.metrics.registry import Registry
 from halage.monitor.metrics.chunks import CorruptChunk, decode_hour, decode_rung
 from halage.monitor.metrics.database import MetricDatabase, is_damage, set_aside
 from halage.monitor.metrics.errors import MetricsFull
 from halage.monitor.metrics.ladder import HOUR_S, MINUTES
 from halage.monitor.metrics.model import Kind, SeriesKey
+from halage.monitor.metrics.registry import Registry
 from halage.monitor.metrics.sketch import Sketch
 from halage.monitor.metrics.ticks import decode_tick, encode_tick
 

@@ -156,7 +156,7 @@ class RollbackWanted(RequestBody):
 class ScaleWanted(RequestBody):
     """How many instances there shall be; null: as many as halage.toml says."""
 
-    instances: Annotated[int, Field(ge=1, le=100), BeforeValidator(_is_number)] | None
+    instances: Annotated[int, Field(ge=1, le=100), BeforeValidator(is_number)] | None
 
 
 class VariableWanted(RequestBody):

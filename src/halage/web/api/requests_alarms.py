@@ -1,12 +1,12 @@
 """What the API takes about alarms."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from halage.monitor.alarms.model import LowSamples, Missing, Operator, Side, State
-from halage.web.api.requests import MAX_ID, Flag, RequestBody
+from halage.web.api.requests import MAX_ID, Flag, RequestBody, is_number
 
 _NAME = r"^[a-z][a-z0-9-]{0,62}$"
 _LABEL = r"^[!-~\u00a1-\u00ac\u00ae-\u0377][ -~\u00a1-\u00ac\u00ae-\u0377]*$"
@@ -19,14 +19,8 @@ StateFilter = Annotated[State | None, Query(description="Only those in this stat
 HistoryLimit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
 
-def _is_number(value: Any) -> Any:
-    if isinstance(value, str | bool):
-        raise ValueError("a number is written without quotes")
-    return value
-
-
-Decimal = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST), BeforeValidator(_is_number)]
-Whole = Annotated[int, Field(ge=-MAX_ID, le=MAX_ID), BeforeValidator(_is_number)]
+Decimal = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST), BeforeValidator(is_number)]
+Whole = Annotated[int, Field(ge=-MAX_ID, le=MAX_ID), BeforeValidator(is_number)]
 Address = Annotated[str, Field(min_length=1, max_length=2000, pattern=_LINE)]
 HeaderName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9-]+$")]
 HeaderValue = Annotated[str, Field(max_length=2000, pattern=r"^[\x20-\x7e]*$")]
@@ -59,7 +53,7 @@ class RollbackAction(RequestBody):
     """Return to the last good release, if the present one was deployed shortly before."""
 
     kind: Literal["rollback"]
-    within_s: Annotated[int, Field(ge=60, le=604800), BeforeValidator(_is_number)] = Field(
+    within_s: Annotated[int, Field(ge=60, le=604800), BeforeValidator(is_number)] = Field(
         default=3600, description="How long before the alarm it may have been deployed, in seconds."
     )
 

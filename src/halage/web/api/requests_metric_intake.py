@@ -6,12 +6,12 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints, m
 
 from halage.monitor.intake.model import Point
 from halage.monitor.metrics.model import Kind
-from halage.web.api.requests import RequestBody, _is_number
+from halage.web.api.requests import RequestBody, is_number
 
 MOST_POINTS = 1000
 MOST_VALUES = 10_000
 
-Value = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_is_number)]
+Value = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(is_number)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
 DimensionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 DimensionValue = Annotated[

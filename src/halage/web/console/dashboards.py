@@ -251,7 +251,7 @@ def _alarms_of(shown: Dashboard, widget: Widget, alarms: Sequence[Alarm]) -> lis
     own = [each for each in alarms if each.definition.project == shown.project]
     if widget.alarms:
         return [each for each in own if each.id in widget.alarms]
-    return [each for each in own if shown.environment is None or each.definition.environment == shown.environment]
+    return [each for each in own if shown.environment in (None, each.definition.environment)]
 
 
 def _read_layout(text: str) -> Layout:

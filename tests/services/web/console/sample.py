@@ -28,22 +28,17 @@ from halage.environment.model import (
     Release,
     Variable,
 )
-from halage.monitor.metrics.service import Metrics
-from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.alarms.model import Alarm, Definition, State
+from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.metrics.expression import parse
-from halage.monitor.metrics.model import Kind, Sample, SeriesKey
+from halage.monitor.metrics.model import Kind, SeriesKey
+from halage.monitor.metrics.model import Sample as MetricSample
+from halage.monitor.metrics.service import Metrics
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
 from tests.metrics import MemoryMetrics
 from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
-from tests.services.web.world import (
-    FakeEnvironments,
-    FakePipeline,
-    FakeProjects,
-    git_app,
-)
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -526,17 +521,6 @@ class SampleProjects(FakeProjects):
 
 
 @dataclass
-class Sample:
-    """The services, and the fakes in them that a test may move."""
-
-    services: Services
-    alarms: SampleAlarms
-    builds: SampleBuilds
-    pipeline: SamplePipeline
-    environments: SampleEnvironments
-
-
-@dataclass
 class SampleAlarms:
     """Alarms whose states tests set."""
 
@@ -550,10 +534,21 @@ class SampleAlarms:
         ]
 
 
+@dataclass
+class Sample:
+    """The services, and the fakes in them that a test may move."""
+
+    services: Services
+    alarms: SampleAlarms
+    builds: SampleBuilds
+    pipeline: SamplePipeline
+    environments: SampleEnvironments
+
+
 def _alarm(
     number: int, project: str | None, environment: str | None, name: str, state: State, reason: str = ""
 ) -> Alarm:
-    definition = Definition(name, project, environment, expression="average(machine_cpu_percent)", threshold=1)
+    definition = Definition(name, project, environment, expression="average(x)", threshold=1)
     return Alarm(number, definition, True, state, reason, now(), False, None, now(), now(), "halage")
 
 
@@ -583,7 +578,7 @@ def sample_metrics() -> MemoryMetrics:
     ]
     keys += [SeriesKey.of("secret_sales", project="secret-plan"), SeriesKey.of("machine_cpu_percent")]
     metrics = MemoryMetrics()
-    metrics.write(now(), 10, [Sample(key, Kind.GAUGE, 1.0) for key in keys])
+    metrics.write(now(), 10, [MetricSample(key, Kind.GAUGE, 1.0) for key in keys])
     return metrics
 
 
