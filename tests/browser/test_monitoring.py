@@ -12,6 +12,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from halage.base.clock import SystemClock
+from halage.monitor.alarms.model import State
 from halage.monitor.dashboards.model import Layout, MetricLine, Threshold, Widget, WidgetKind
 from halage.monitor.metrics.model import Kind, Sample, SeriesKey
 from halage.monitor.metrics.store import MetricStore
@@ -310,7 +311,7 @@ def test_the_alarms_of_a_dashboard_change_their_colour_by_themselves(
     states = {item.text.replace("\n", " ") for item in visitor.all("#widget-alarms li")}
     assert states == {"OK Errors", "Alarm Response time", "Insufficient data Certificate end"}
     alarms = served.sample.alarms
-    alarms.stored[1] = replace(alarms.stored[1], state="ALARM")
+    alarms.stored[1] = replace(alarms.stored[1], state=State.ALARM)
     visitor.wait(lambda: len(visitor.all("#widget-alarms .is-alarm-alarm")) == 2)
     shown = visitor.find("#widget-alarms .is-alarm-alarm").value_of_css_property("color")
     assert shown == "rgba(180, 38, 29, 1)"

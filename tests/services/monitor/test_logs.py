@@ -1,8 +1,11 @@
 """Logs around a compute driver in memory: gathered once, masked, bounded, counted, followed, exported."""
 
 import asyncio
+import functools
 import json
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -223,7 +226,7 @@ async def test_halages_own_log_is_a_group_and_never_turns_in_a_circle(
         assert len(found.lines) == 2
 
 
-def _keep(logger: object, method: str, event: dict[str, object]) -> str:
+def _keep(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
     return ""
 
 
@@ -251,7 +254,7 @@ async def test_a_filter_counts_in_a_metric_from_its_making_on(
         assert [(at, value) for at, value, _ in counted] == [(begin, 2.0), (begin + 10, 0.0)]
         assert str(counted[0][2]) == 'failures{environment="prod",project="shop"}'
         lines = [s.value for at, s in by_hand.samples if s.key.name == "halage_log_lines"]
-        assert sum(lines) == 4.0
+        assert sum(float(str(value)) for value in lines) == 4.0
         await logs.filters.delete(made.id, actor="ada")
         with pytest.raises(NoSuchLogFilter):
             await logs.filters.get(made.id)
@@ -312,15 +315,18 @@ async def test_followers_see_each_line_once_and_go_on_where_they_were(
             logs.append(ACCESS, "lb", [Line(clock.now(), f"a{number}".encode()), Line(clock.now(), b"b")])
             logs.append(Group.named("other.prod/access"), "lb", [Line(clock.now(), b"a")])
             await logs.round()
-            await _until(lambda wanted=number: len(seen) == wanted)  # type: ignore[misc]
+            await _until(functools.partial(_has, seen, number))
             task.cancel()
             await asyncio.wait({task})
             after = seen[-1].id
         assert [line.words for line in seen] == ["a1", "a2", "a3"]
 
 
-async def _until(condition: "object") -> None:
-    assert callable(condition)
+def _has(lines: list[KeptLine], count: int) -> bool:
+    return len(lines) == count
+
+
+async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -332,7 +338,7 @@ async def test_an_export_ends_with_what_was_kept_at_its_beginning(
     async with keeping(data_directory, clock, compute, by_hand) as logs:
         logs.append(ACCESS, "lb", [Line(clock.now(), f"{number}".encode()) for number in range(12_000)])
         await logs.round()
-        found = []
+        found: list[KeptLine] = []
         async for line in logs.export([ACCESS.name], Search(text="7")):
             if not found:
                 logs.append(ACCESS, "lb", [Line(clock.now(), b"7 too late")])

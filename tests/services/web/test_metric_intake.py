@@ -108,15 +108,3 @@ async def test_who_may_do_what(taking: World) -> None:
     _, taking.tokens["stranger"] = await access.create_token("stranger", "test", actor="admin")
     async with taking.client("stranger") as client:
         assert (await client.get(STATE)).json()["environments"] == []
-
-
-async def test_a_server_without_metrics_says_so(world: World) -> None:
-    app = create_app(replace(world.services, intake=None, exposition=None))
-    async with replace(world, app=app).client("dev") as client:
-        for method, path, body in (
-            ("PUT", PUT, _batch({"name": "queue", "value": 1})),
-            ("GET", STATE, None),
-            ("GET", "/metrics", None),
-        ):
-            answer = await client.request(method, path, json=body)
-            assert (answer.status_code, answer.json()["detail"]) == (503, "This server keeps no metrics.")

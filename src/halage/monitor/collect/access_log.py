@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from halage.balancer.driver import WritesAccessLog
 from halage.balancer.model import AccessPart, LogPlace, Visit
 from halage.base.clock import Clock
-from halage.monitor.collect.model import Cursor, MetricKeeper
 from halage.monitor.collect.samples import place_of
 from halage.monitor.collect.visits import VisitTally
 from halage.monitor.logs.model import Group, Line, LogSink
-from halage.monitor.metrics.model import DETAILED_TICK_S, TICK_S
+from halage.monitor.metrics.model import DETAILED_TICK_S, TICK_S, Cursor, MetricKeeper
 
 PART_BYTES = 64 * 1024
 """Read at once: about 500 lines, 2 ms."""

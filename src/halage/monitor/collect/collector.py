@@ -7,33 +7,24 @@ is not made up for: nobody knows any more how things stood then.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
 
 import structlog
 
 from halage.base.clock import Clock
 from halage.base.tasks import Tasks
 from halage.monitor.collect.access_log import AccessLog, Slice
-from halage.monitor.collect.model import (
-    CollectorState,
-    Cursor,
-    MetricKeeper,
-    Source,
-    Tick,
-    TickConsumer,
-    Watcher,
-)
+from halage.monitor.collect.model import CollectorState, Source, Tick, TickConsumer, Watcher
 from halage.monitor.collect.rules import ended_tick, until_next
 from halage.monitor.collect.samples import count, gauge, route_of
 from halage.monitor.collect.visits import VisitTally
 from halage.monitor.inventory import Inventory, WatchedEnvironment
 from halage.monitor.metrics.errors import MetricsFull, TooManySeries, TooOld
-from halage.monitor.metrics.model import DETAILED_TICK_S, TICK_S, Sample
+from halage.monitor.metrics.model import DETAILED_TICK_S, TICK_S, Cursor, MetricKeeper, Sample
 
 log = structlog.get_logger()
 
@@ -42,6 +33,8 @@ PATIENCE_S = {DETAILED_TICK_S: 0.4, TICK_S: 3.0}
 then on, until it answers in time."""
 GIVE_UP_AFTER = 30
 """Ticks after which a call that does not come back is cut off, to be begun anew."""
+COMPACTED_AT_ONCE = 16
+"""Hours of series in one piece of compaction."""
 COMPACT_PAUSE_S = 0.05
 """Between two pieces of compaction, so that ticks get their turn."""
 _HOUR_S = 3600
@@ -332,9 +325,8 @@ class Collector:
             self._compaction = self._tasks.start(self._compact(now), "compact metrics")
 
     async def _compact(self, now: float) -> None:
-        compact: Callable[[float], Any] = self._keeper.compact
         try:
-            while await asyncio.to_thread(compact, now):
+            while await asyncio.to_thread(self._keeper.compact, now, COMPACTED_AT_ONCE):
                 await self._clock.sleep(COMPACT_PAUSE_S)
             self._troubles.end("compaction")
         except Exception as error:  # what is not compacted is still there, and is done in the next hour

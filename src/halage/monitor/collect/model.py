@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from halage.monitor.inventory import WatchedEnvironment
-from halage.monitor.metrics.model import MetricWriter, Sample
-
-Cursor = tuple[str, int]
-"""The name of something that is read piece by piece, and how far it was read."""
+from halage.monitor.metrics.model import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +47,6 @@ class TickConsumer(Protocol):
 
     def on_tick(self, at: float, resolution_s: int) -> None:
         """The tick that began at `at` is kept. Returns at once."""
-        ...
-
-
-class MetricKeeper(MetricWriter, Protocol):
-    """A MetricWriter that keeps cursors in the same transaction as the samples."""
-
-    def write(
-        self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
-    ) -> None:
-        """Keep samples and cursor, both or neither; see MetricWriter. TooOld, MetricsFull: neither."""
-        ...
-
-    def cursor(self, name: str) -> int | None:
-        """The cursor of that name as it was last kept."""
-        ...
-
-    def compact(self, now: float) -> object:
-        """Do a bounded piece of what is due; something true when there is more to do. Runs in a thread."""
         ...
 
 

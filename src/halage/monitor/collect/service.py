@@ -14,10 +14,11 @@ from halage.monitor.collect.certificates import CertificateSource
 from halage.monitor.collect.collector import Collector, Sources
 from halage.monitor.collect.instances import InstanceSource
 from halage.monitor.collect.machine import FileSystemSource, MachineSource
-from halage.monitor.collect.model import MetricKeeper, Source, TickConsumer
+from halage.monitor.collect.model import Source, TickConsumer
 from halage.monitor.collect.own import LoopWatcher, OwnSource
 from halage.monitor.inventory import Inventory
 from halage.monitor.logs.model import LogSink
+from halage.monitor.metrics.model import MetricKeeper
 
 
 class WatchedBalancer(HasFigures, WritesAccessLog, Protocol):

@@ -18,7 +18,7 @@ from halage.base.clock import Clock
 from halage.monitor.metrics.aggregate import add_points, empty_buckets
 from halage.monitor.metrics.blocks import Hour, Known
 from halage.monitor.metrics.chunks import CorruptChunk, decode_rung, encode_hour, encode_rung
-from halage.monitor.metrics.database import MetricDatabase
+from halage.monitor.metrics.database import MetricDatabase, keep_fact
 from halage.monitor.metrics.head import Head
 from halage.monitor.metrics.ladder import (
     COMPACTED_AFTER_S,
@@ -157,7 +157,7 @@ class Compactor:
             with self._database.change() as connection:
                 for one in same:
                     _put(connection, one, head.last_row)
-                _put_fact(connection, "compacted_end", end)
+                keep_fact(connection, "compacted_end", end)
             with head.memory:
                 head.compacted_end = end
                 head.ahead = {hour for hour in head.ahead if hour >= end}
@@ -184,7 +184,7 @@ class Compactor:
         with self._database.change() as connection:
             row = connection.execute("SELECT value FROM facts WHERE name = 'horizon'").fetchone()
             horizon = min(now, row[0] + _PACE * elapsed) if row else now
-            _put_fact(connection, "horizon", horizon)
+            keep_fact(connection, "horizon", horizon)
         return float(horizon)
 
     def _expire(self, horizon: float) -> None:
@@ -273,12 +273,4 @@ def _put(connection: sqlite3.Connection, made: _Made, through: int) -> None:
     connection.execute(
         "UPDATE series SET resolution_s = ?, first_at = ?, last_at = ? WHERE id = ?",
         (known.resolution_s, known.first_at, known.last_at, known.id),
-    )
-
-
-def _put_fact(connection: sqlite3.Connection, name: str, value: float) -> None:
-    connection.execute(
-        "INSERT INTO facts (name, value) VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (name, value),
     )

@@ -168,6 +168,15 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def keep_fact(connection: sqlite3.Connection, name: str, value: float) -> None:
+    """Keep a number under a name, in place of the one before."""
+    connection.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
 def is_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether the file itself is broken, rather than the disk full, locked, or not ours."""
     # Errors of the module itself have no code.

@@ -15,10 +15,10 @@ import structlog
 
 from halage.monitor.metrics.blocks import Hour, Known
 from halage.monitor.metrics.chunks import CorruptChunk, decode_hour, decode_rung
-from halage.monitor.metrics.database import MetricDatabase, is_damage, set_aside
+from halage.monitor.metrics.database import MetricDatabase, is_damage, keep_fact, set_aside
 from halage.monitor.metrics.errors import MetricsFull
 from halage.monitor.metrics.ladder import HOUR_S, MINUTES
-from halage.monitor.metrics.model import Kind, SeriesKey
+from halage.monitor.metrics.model import SILENT_S, Cursor, Kind, SeriesKey
 from halage.monitor.metrics.registry import Registry
 from halage.monitor.metrics.sketch import Sketch
 from halage.monitor.metrics.ticks import decode_tick, encode_tick
@@ -79,8 +79,9 @@ class Head:
         resolution_s: int,
         taken: Sequence[tuple[Known, float | Sketch]],
         new: Sequence[Known],
+        cursor: Cursor | None = None,
     ) -> None:
-        """Commit samples as one row, the new series of them with it, then take them into memory.
+        """Commit samples as one row, the new series and the cursor with it, then take them into memory.
 
         The caller holds the database's lock. Raises MetricsFull, and then nothing is kept.
         """
@@ -95,6 +96,8 @@ class Head:
                     "INSERT INTO head (at, resolution_s, series, numbers, sketches) VALUES (?, ?, ?, ?, ?)",
                     (at, resolution_s, *blobs),
                 ).lastrowid
+                if cursor is not None:
+                    keep_fact(connection, f"cursor {cursor[0]}", cursor[1])
         except BaseException:
             for known in new:
                 known.id = 0
@@ -104,6 +107,7 @@ class Head:
                 self.registry.add(known)
                 known.hours[hour_at] = Hour()
             for known, value in taken:
+                self.registry.version += at - known.last_at >= SILENT_S
                 known.put(at, resolution_s, value)
             self.last_row = row or 0
 

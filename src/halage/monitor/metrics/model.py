@@ -19,6 +19,9 @@ DETAILED_TICK_S = 1
 SILENT_S = 86400
 """A series that nothing was heard of for that long is asked no more, until it is heard of again (seconds)."""
 
+Cursor = tuple[str, int]
+"""The name of something that is read piece by piece, and how far it was read."""
+
 OWN_PREFIXES = ("instance_", "environment_", "machine_", "halage_")
 """Names that Halage gives itself; a site's own metrics may not begin so."""
 
@@ -180,4 +183,22 @@ class MetricWriter(Protocol):
         Once it returns they outlive a kill -9. A tick may be written in several parts, late and out
         of order by an hour at most. Raises TooOld, MetricsFull, TooManySeries (which keeps the others).
         """
+        ...
+
+
+class MetricKeeper(MetricWriter, Protocol):
+    """A MetricWriter that keeps cursors in the same transaction as the samples."""
+
+    def write(
+        self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
+    ) -> None:
+        """Keep samples and cursor, both or neither; see MetricWriter. TooOld, MetricsFull: neither."""
+        ...
+
+    def cursor(self, name: str) -> int | None:
+        """The cursor of that name as it was last kept."""
+        ...
+
+    def compact(self, now: float, most: int | None = None) -> bool:
+        """Do what is due, `most` hours of series at most (2 ms each); True when there is more to do."""
         ...

@@ -31,6 +31,8 @@ class Registry:
         self._by_name: dict[str, dict[int, Known]] = {}
         self._by_dimension: dict[tuple[str, str, str], set[int]] = {}
         self._active = 0
+        self.version = 0
+        """Another number once `find` may answer otherwise."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -56,6 +58,7 @@ class Registry:
     def add(self, known: Known) -> None:
         """Take a series in."""
         key = known.key
+        self.version += 1
         self._by_key[key] = self._by_id[known.id] = known
         self._by_name.setdefault(key.name, {})[known.id] = known
         for name, value in key.dimensions:
@@ -66,6 +69,7 @@ class Registry:
         key = known.key
         if self._by_key.pop(key, None) is None:
             return
+        self.version += 1
         del self._by_id[known.id]
         named = self._by_name[key.name]
         del named[known.id]

@@ -23,7 +23,7 @@ from halage.monitor.metrics.ladder import (
     plan_read,
     starts_of_chunks,
 )
-from halage.monitor.metrics.model import Buckets, Kind, Limits, Read, Sample, Selector, Series
+from halage.monitor.metrics.model import Buckets, Cursor, Kind, Limits, Read, Sample, Selector, Series
 
 log = structlog.get_logger()
 
@@ -55,6 +55,11 @@ class MetricStore:
         """Why nothing is taken in; None while all is well."""
         return self._reason
 
+    @property
+    def version(self) -> int:
+        """Another number once `find` may answer with other series than before."""
+        return self._head.registry.version
+
     def count_series(self) -> int:
         """How many series are kept."""
         return len(self._head.registry)
@@ -67,8 +72,12 @@ class MetricStore:
                 for known in self._head.registry.find(selector)
             ]
 
-    def write(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
+    def write(
+        self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
+    ) -> None:
         """Keep the samples of the tick that begins at `at` (rounded down to the resolution).
+
+        A cursor is kept in the same transaction: how far something was read.
 
         Once it returns they outlive a kill -9. A tick may be written in several parts, late and out
         of order by an hour at most. Raises TooOld and MetricsFull, and then nothing is kept;
@@ -85,9 +94,14 @@ class MetricStore:
         with self._database.writing:
             admission = Admission(self._head.registry, tick, resolution_s, now)
             admission.sort_out(samples)
-            if admission.taken:
-                self._take(tick, resolution_s, admission)
+            if admission.taken or cursor is not None:
+                self._take(tick, resolution_s, admission, cursor)
         admission.tell()
+
+    def cursor(self, name: str) -> int | None:
+        """The cursor of that name as it was last kept."""
+        rows = self._database.fetch("SELECT value FROM facts WHERE name = ?", (f"cursor {name}",))
+        return int(rows[0][0]) if rows else None
 
     def read(
         self,
@@ -145,14 +159,14 @@ class MetricStore:
         """Close the files. What was taken in is kept."""
         self._database.close()
 
-    def _take(self, tick: int, resolution_s: int, admission: Admission) -> None:
+    def _take(self, tick: int, resolution_s: int, admission: Admission, cursor: Cursor | None) -> None:
         try:
             if (free := self._database.free_bytes()) < self._limits.reserve_bytes:
                 raise MetricsFull(
                     f"The disk that holds the metrics has {free >> 20} MiB left: nothing is collected "
                     f"until {self._limits.reserve_bytes >> 20} MiB are free."
                 )
-            self._head.append(tick, resolution_s, admission.taken, list(admission.new.values()))
+            self._head.append(tick, resolution_s, admission.taken, list(admission.new.values()), cursor)
         except MetricsFull as error:
             self._pause(error.message)
             raise

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from halage.base.clock import Clock
 from halage.monitor.metrics.errors import TooOld
-from halage.monitor.metrics.model import Kind, MetricWriter, Sample, SeriesKey
+from halage.monitor.metrics.model import Cursor, Kind, MetricKeeper, Sample, SeriesKey
 from halage.monitor.metrics.sketch import GAMMA, Sketch
 
 STALE_TICKS = 3
@@ -57,9 +57,9 @@ class _Entry:
 
 
 class Accumulator:
-    """A MetricWriter that passes samples on to the store. Safe from any thread."""
+    """A MetricKeeper that passes everything on to the store. Safe from any thread."""
 
-    def __init__(self, store: MetricWriter, clock: Clock, *, limit: int) -> None:
+    def __init__(self, store: MetricKeeper, clock: Clock, *, limit: int) -> None:
         """`limit`: of series that are kept in mind; what comes past it is stored, but not shown here."""
         self._store = store
         self._clock = clock
@@ -68,19 +68,29 @@ class Accumulator:
         self._entries: dict[SeriesKey, _Entry] = {}
         self._forgot_at = clock.now()
 
-    def write(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
+    def write(
+        self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
+    ) -> None:
         """Store the samples and add them up. Raises what the store raises.
 
         What a full store refused has happened all the same; only what came too late is left out.
         """
         try:
-            self._store.write(at, resolution_s, samples)
+            self._store.write(at, resolution_s, samples, cursor=cursor)
         except TooOld:
             raise
         except Exception:
             self._take(at, resolution_s, samples)
             raise
         self._take(at, resolution_s, samples)
+
+    def cursor(self, name: str) -> int | None:
+        """The cursor of that name as it was last kept."""
+        return self._store.cursor(name)
+
+    def compact(self, now: float, most: int | None = None) -> bool:
+        """Have the store do a piece of what is due; True when there is more to do."""
+        return self._store.compact(now, most)
 
     def standing(self, is_wanted: Callable[[SeriesKey], bool]) -> list[Standing]:
         """What there is now of the wanted series."""

@@ -1,13 +1,12 @@
 """Routes about metrics on their way: sites' own in, everything out to Prometheus."""
 
 import asyncio
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import Depends
 from starlette.responses import Response
 
 from halage.access.rules import visible_projects
-from halage.base.errors import Unavailable
 from halage.monitor.outlet.exposition import MEDIA_TYPE
 from halage.web.api.answers import closed_router, problems
 from halage.web.api.requests import EnvironmentName, ProjectName
@@ -18,8 +17,6 @@ from halage.web.caller import Caller, Door, Signed
 router = closed_router("metrics", prefix="/projects/{project}/environments", also=(404,))
 state_router = closed_router("metrics", prefix="/metrics")
 root_router = closed_router("metrics")
-
-T = TypeVar("T")
 
 
 async def _may_put(project: ProjectName, environment: EnvironmentName, caller: Signed) -> Caller:
@@ -37,8 +34,7 @@ async def put_metrics(
     door: Door,
 ) -> KeptMetrics:
     """Keep metrics of an environment's own: all of the batch, or none. They are on the disk after it."""
-    intake = _running(door.intake)
-    kept = await intake.put(project, environment, [metric.point for metric in body.metrics])
+    kept = await door.intake.put(project, environment, [metric.point for metric in body.metrics])
     return KeptMetrics.of(kept)
 
 
@@ -47,7 +43,7 @@ async def show_metric_intake(caller: Signed, door: Door) -> MetricIntake:
     """What comes in of sites' own metrics, what was refused and why."""
     caller.must("project:List", "server")
     visible = visible_projects(caller.principal)
-    state = _running(door.intake).state(lambda project: visible is None or project in visible)
+    state = door.intake.state(lambda project: visible is None or project in visible)
     return MetricIntake.of(state)
 
 
@@ -66,12 +62,5 @@ class Exposed(Response):
 async def export_metrics(caller: Signed, door: Door) -> Response:
     """Everything that stands now and that the caller may see, in Prometheus' text format 0.0.4."""
     caller.must("monitor:ShowMachine", "server")
-    exposition = _running(door.exposition)
-    text = await asyncio.to_thread(exposition.text, visible_projects(caller.principal))
+    text = await asyncio.to_thread(door.exposition.text, visible_projects(caller.principal))
     return Exposed(text.encode("utf-8", "replace"), headers={"Cache-Control": "no-store"})
-
-
-def _running(service: T | None) -> T:
-    if service is None:
-        raise Unavailable("This server keeps no metrics.")
-    return service

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from halage.base.clock import Clock as AnyClock
 from halage.compute.model import STANDARD_TYPES
-from halage.monitor.collect.model import Cursor, Tick
+from halage.monitor.collect.model import Tick
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
 from halage.monitor.logs.model import Group, Line
 from halage.monitor.metrics.errors import MetricsFull, TooOld
-from halage.monitor.metrics.model import Kind, Sample, SeriesKey
+from halage.monitor.metrics.model import Cursor, Kind, Sample, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
 from tests.clock import ManualClock
 
@@ -83,7 +83,7 @@ class MemoryKeeper:
     def cursor(self, name: str) -> int | None:
         return self.cursors.get(name)
 
-    def compact(self, now: float) -> bool:
+    def compact(self, now: float, most: int | None = None) -> bool:
         self.compactions.append(now)
         self.pieces -= 1
         return self.pieces > 0

@@ -8,7 +8,7 @@ from halage.monitor.intake.keys import SiteKeys
 from halage.monitor.intake.model import IntakeLimits
 from halage.monitor.intake.service import Intake, Ports
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
-from halage.monitor.metrics.model import Kind, Read, Sample, Selector, Series
+from halage.monitor.metrics.model import Cursor, Kind, Read, Sample, Selector, Series
 from halage.monitor.metrics.sketch import Sketch
 from tests.clock import ManualClock
 
@@ -54,7 +54,19 @@ class MemoryStore:
     known: list[Series] = field(default_factory=list)
     writes: list[tuple[float, int, list[Sample]]] = field(default_factory=list)
 
-    def write(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
+    @property
+    def version(self) -> int:
+        return len(self.known)
+
+    def cursor(self, name: str) -> int | None:
+        return None
+
+    def compact(self, now: float, most: int | None = None) -> bool:
+        return False
+
+    def write(
+        self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
+    ) -> None:
         if self.error is not None:
             raise self.error
         self.writes.append((at, resolution_s, list(samples)))

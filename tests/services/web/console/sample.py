@@ -611,6 +611,8 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         clock=clock,
         source_app=git_app,
         public_url=public_url,
+        intake=cast(Any, None),
+        exposition=cast(Any, None),
     )
     return Sample(services, alarms, builds, pipeline, environments)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from halage.monitor.alarms.model import State
 from halage.monitor.dashboards.model import Layout, Widget, WidgetKind
 from tests.services.web.console.sample import Sample
 from tests.services.web.console.visit import Visits
@@ -114,5 +115,5 @@ async def test_alarms_are_shown_as_they_change(visits: Visits, sample: Sample) -
     visit = await visits.by("zoe")
     async with visit.live("/dashboards/boutique.prod/live") as live:
         assert "Errors" in (await live.next("alarms-alarms")).data
-        sample.alarms.stored[1] = replace(sample.alarms.stored[1], state="ALARM")
+        sample.alarms.stored[1] = replace(sample.alarms.stored[1], state=State.ALARM)
         assert (await live.next("alarms-alarms")).data.count("is-alarm-alarm") == 2
