@@ -17,7 +17,7 @@ from halage.balancer.drivers.haproxy.access_log import read_lines
 from halage.balancer.model import AccessPart, LogPlace
 from halage.base.clock import SystemClock
 from halage.monitor.collect.access_log import AccessLog
-from halage.monitor.collect.model import Cursor
+from halage.monitor.metrics.model import Cursor
 from halage.monitor.logs.model import Group, Line
 from halage.monitor.metrics.model import Sample
 
@@ -70,7 +70,7 @@ class Keeper:
         """There is none: each round begins at the beginning."""
         return None
 
-    def compact(self, now: float) -> bool:
+    def compact(self, now: float, most: int | None = None) -> bool:
         """There is nothing to do."""
         return False
 

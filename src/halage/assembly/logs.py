@@ -6,6 +6,8 @@ from typing import Protocol
 
 import structlog
 
+from halage.monitor.logs.own import OwnLog
+
 
 class LogSettings(Protocol):
     """The level (`info`) and the format (`auto`)."""
@@ -21,8 +23,9 @@ class LogSettings(Protocol):
         ...
 
 
-def configure_logs(settings: LogSettings) -> None:
-    """Set up structlog for the whole process."""
+def configure_logs(settings: LogSettings) -> OwnLog:
+    """Set up structlog for the whole process; what is returned hands a copy of each line on."""
+    own_log = OwnLog()
     is_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if not is_json:
@@ -38,9 +41,10 @@ def configure_logs(settings: LogSettings) -> None:
     if is_json:
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*processors, own_log, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    return own_log

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from halage.access.model import FirstStart
 from halage.access.rules import check
 from halage.access.service import Access
+from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
 from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.base.clock import Clock
@@ -25,15 +26,19 @@ from halage.compute.accounts import Accounts
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
+from halage.environment.actuator import Actuator
 from halage.environment.controller import EnvironmentController
+from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.places import Places
 from halage.environment.probe import Prober
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
+from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.service import Pipeline
 from halage.pipeline.trigger import Trigger
+from halage.pipeline.workload import WorkloadCounter
 from halage.project.service import Projects
 from halage.source.http import GitDoor
 from halage.source.service import Source
@@ -84,8 +89,13 @@ class _Ear:
 
 
 @asynccontextmanager
-async def build_product(settings: Settings, clock: Clock) -> AsyncIterator[Product]:
-    """Everything, started and recovered; left in the reverse order. Sites and balancer live on."""
+async def build_product(
+    settings: Settings, clock: Clock, own_log: OwnLog | None = None
+) -> AsyncIterator[Product]:
+    """Everything, started and recovered; left in the reverse order. Sites and balancer live on.
+
+    `own_log`: where the log of this process passes by, to be kept with the others.
+    """
     async with AsyncExitStack() as stack:
         journal = Journal()
         database = Database(settings.database, clock=clock, journal=journal)
@@ -94,13 +104,19 @@ async def build_product(settings: Settings, clock: Clock) -> AsyncIterator[Produ
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
         ground = await _lay_ground(stack, settings, clock, journal, database, access)
-        ear = _Ear()
-        environment_controller, environments = await _build_environments(stack, ground, ear)
-        build_controller, builds = _build_builds(stack, ground, environments, ear)
+        ear, variables = _Ear(), SiteVariables()
+        machinery, environment_controller, environments = await _build_environments(
+            stack, ground, ear, variables
+        )
+        monitoring = await build_monitoring(
+            stack, _watched(ground, machinery, environment_controller), own_log
+        )
+        variables.intake = monitoring.intake
+        build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        services = _open_doors(ground, door, builds, environments, pipeline)
+        services = _open_doors(ground, door, builds, environments, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
         if missed := await ground.source.reconcile():
@@ -140,8 +156,8 @@ async def _lay_ground(
 
 
 async def _build_environments(
-    stack: AsyncExitStack, ground: _Ground, ear: _Ear
-) -> tuple[EnvironmentController, Environments]:
+    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables
+) -> tuple[Machinery, EnvironmentController, Environments]:
     settings = ground.settings
     machinery = Machinery(
         database=ground.database,
@@ -154,17 +170,33 @@ async def _build_environments(
         sealer=ground.access.secrets,
         types=settings.instance_types,
         limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
+        site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
     prober = Prober(ground.clock)
     stack.push_async_callback(prober.close)
     controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
-    return controller, Environments(machinery, controller, settings.http.port)
+    return machinery, controller, Environments(machinery, controller, settings.http.port)
+
+
+def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:
+    return Watched(
+        settings=ground.settings,
+        clock=ground.clock,
+        database=ground.database,
+        journal=ground.journal,
+        tasks=ground.tasks,
+        secrets=ground.access.secrets,
+        compute=ground.compute,
+        balancer=ground.balancer,
+        inventory=EnvironmentInventory(machinery, controller, WorkloadCounter(ground.database)),
+        actuator=Actuator(machinery, controller),
+    )
 
 
 def _build_builds(
-    stack: AsyncExitStack, ground: _Ground, environments: Environments, ear: _Ear
+    stack: AsyncExitStack, ground: _Ground, environments: Environments, monitoring: Monitoring, ear: _Ear
 ) -> tuple[BuildController, Builds]:
     settings = ground.settings
     workshop = Workshop(
@@ -181,6 +213,8 @@ def _build_builds(
         passed_environment={
             name: os.environ[name] for name in settings.builds.passed_variables if name in os.environ
         },
+        on_first_command=monitoring.own.first_command,
+        logs=monitoring.logs,
     )
     controller = BuildController(workshop, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
@@ -209,10 +243,21 @@ def _build_pipeline(
 
 
 def _open_doors(
-    ground: _Ground, door: GitDoor, builds: Builds, environments: Environments, pipeline: Pipeline
+    ground: _Ground,
+    door: GitDoor,
+    builds: Builds,
+    environments: Environments,
+    pipeline: Pipeline,
+    monitoring: Monitoring,
 ) -> Services:
     return Services(
         access=ground.access,
+        alarms=monitoring.alarms,
+        metrics=monitoring.metrics,
+        intake=monitoring.intake,
+        exposition=monitoring.exposition,
+        logs=monitoring.logs,
+        dashboards=monitoring.dashboards,
         builds=builds,
         environments=environments,
         pipeline=pipeline,

@@ -17,6 +17,7 @@ from halage.assembly.logs import configure_logs
 from halage.assembly.product import Product, build_product
 from halage.assembly.settings import Settings
 from halage.base.clock import SystemClock
+from halage.monitor.logs.own import OwnLog
 
 log = structlog.get_logger()
 STOP_GRACE_S = 1
@@ -39,20 +40,22 @@ class Started:
 
 def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
     """Run until SIGTERM or SIGINT. Raises DataInUse, AddressInUse and what a bad machine gives."""
-    configure_logs(settings.log)
+    own_log = configure_logs(settings.log)
     os.umask(0o077)  # what others may read gets its mode by name
     prepare_data(settings.data)
     lock = DataLock(settings.data)
     try:
         listener = _listen(settings.listen.host, settings.listen.port)
         with contextlib.closing(listener):
-            asyncio.run(_serve(settings, listener, on_started))
+            asyncio.run(_serve(settings, listener, own_log, on_started))
     finally:
         lock.release()
 
 
-async def _serve(settings: Settings, listener: socket.socket, on_started: Callable[[Started], None]) -> None:
-    async with build_product(settings, SystemClock()) as product:
+async def _serve(
+    settings: Settings, listener: socket.socket, own_log: OwnLog, on_started: Callable[[Started], None]
+) -> None:
+    async with build_product(settings, SystemClock(), own_log) as product:
         server = uvicorn.Server(
             uvicorn.Config(
                 product.app,

@@ -2,7 +2,8 @@
 
 import random
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class Seat:
     """The unpacked release."""
     private: Path
     account: Account | None
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Variables of Halage's own, which people's come before."""
 
 
 def choose_address(used_ports: set[int]) -> tuple[str, int]:
@@ -79,7 +82,7 @@ def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:
         environment=environment,
         release_number=seat.release.number,
         commit=seat.release.commit,
-        variables=seat.configuration.environment(environment, sealer),
+        variables={**seat.told, **seat.configuration.environment(environment, sealer)},
     )
 
 

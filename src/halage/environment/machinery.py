@@ -1,6 +1,6 @@
 """Everything that environments are run with, in one frozen value that assembly fills."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from halage.balancer.driver import BalancerDriver
@@ -37,3 +37,5 @@ class Machinery:
     sealer: Sealer
     types: Mapping[str, InstanceType]
     limits: Limits
+    site_variables: Callable[[str, str], Mapping[str, str]] = lambda project, environment: {}
+    """What the instances of an environment are told beside their own variables."""

@@ -14,24 +14,6 @@ MOST_INSTANCES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A change that is reckoned from the present number: `by` so many, or `to` a number, within bounds."""
-
-    by: int | None
-    to: int | None
-    at_least: int
-    at_most: int
-
-    def from_number(self, now: int) -> int:
-        """The number to go to. A step never goes against its own direction to reach a bound."""
-        aim = self.to if self.to is not None else now + (self.by or 0)
-        bounded = min(max(aim, self.at_least), self.at_most)
-        if self.to is None and self.by is not None:
-            return max(bounded, now) if self.by > 0 else min(bounded, now)
-        return bounded
-
-
-@dataclass(frozen=True, slots=True)
 class Scaled:
     """What became of a wish: how many instances there were to be, and how many from now on."""
 
@@ -67,20 +49,17 @@ def scale(tx: Transaction, place: Place, instances: int | None, actor: str, reas
     return Scaled(before, after)
 
 
-def scale_by_step(tx: Transaction, place: Place, step: Step, actor: str, reason: str) -> Scaled:
-    """Go a step from the number that there is to be now; at a bound nothing changes.
-
-    Raises NoSuchEnvironment, and NothingDeployed where there is nothing to have more of.
-    """
-    rows = orders.rows_of(tx, place)
-    if rows.environment.current_release_id is None:
+def scale_deployed(tx: Transaction, place: Place, instances: int, actor: str, reason: str) -> Scaled:
+    """The same where something runs. Raises NothingDeployed where there is nothing to have more of."""
+    if orders.rows_of(tx, place).environment.current_release_id is None:
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: nothing was scaled")
+    return scale(tx, place, instances, actor, reason)
+
+
+def wanted(rows: store.EnvironmentRows) -> int:
+    """How many instances there are to be now."""
     held = rows.environment.instances
-    now = _planned(rows) if held is None else held
-    aim = step.from_number(now)
-    if aim == now:
-        return Scaled(now, now)
-    return scale(tx, place, aim, actor, reason)
+    return _planned(rows) if held is None else int(held)
 
 
 def _planned(rows: store.EnvironmentRows) -> int:

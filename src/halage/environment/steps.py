@@ -275,6 +275,7 @@ class Steps:
             directory=self._m.places.release(place, release.number),
             private=self._m.places.private(place, name),
             account=await self._account(place),
+            told=self._m.site_variables(*place),
         )
 
     async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:

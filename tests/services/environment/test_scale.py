@@ -7,7 +7,6 @@ from halage.base.origin import coming_from
 from halage.environment.actuator import Actuator
 from halage.environment.errors import NoSuchEnvironment, NothingDeployed, NothingToReturnTo
 from halage.environment.model import Colour, DeploymentState
-from halage.environment.scaling import Step
 from halage.site.model import EnvironmentPlan
 from tests.controlplane import PROD, SHOP, ControlPlane, Ground, control_plane, eventually, site_of
 
@@ -152,67 +151,45 @@ async def test_an_instance_that_does_not_come_up_is_tried_again_while_the_others
         await plane.is_serving(["1"])
 
 
-@pytest.mark.parametrize(
-    ("step", "now", "after"),
-    [
-        (Step(2, None, 1, 10), 3, 5),
-        (Step(2, None, 1, 4), 3, 4),
-        (Step(2, None, 1, 4), 4, 4),
-        (Step(2, None, 1, 4), 6, 6),  # a person went past the bound: not taken back by a step up
-        (Step(-1, None, 2, 10), 3, 2),
-        (Step(-5, None, 2, 10), 3, 2),
-        (Step(-1, None, 2, 10), 1, 1),
-        (Step(None, 7, 1, 5), 2, 5),
-        (Step(None, 1, 2, 5), 4, 2),
-    ],
-)
-def test_a_step_keeps_to_its_bounds_and_its_direction(step: Step, now: int, after: int) -> None:
-    assert step.from_number(now) == after
-
-
-async def test_an_alarm_scales_by_steps_and_says_what_it_did(ground: Ground) -> None:
+async def test_an_alarm_scales_what_is_deployed(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         await plane.deploy_whole(site_of(instances=2))
         actuator = _actuator(plane)
-        alarm = {"at_least": 1, "at_most": 3, "reason": "cpu 91% > 80%", "actor": "alarm busy"}
-        assert await actuator.scale(*PROD, by=2, **alarm) == "shop prod goes from 2 to 3 instances"  # type: ignore[arg-type]
-        assert await actuator.scale(*PROD, by=2, **alarm) == "shop prod stays at 3 instances (from 1 to 3)"  # type: ignore[arg-type]
+        assert (await actuator.look(*PROD)).wanted == 2
+        for _ in range(2):
+            await actuator.scale(*PROD, 3, "alarm busy: cpu 91% > 80%")
+        assert (await actuator.look(*PROD)).wanted == 3
         await plane.is_serving(["1"] * 3)
-        assert await actuator.scale(*PROD, to=1, **alarm) == "shop prod goes from 3 to 1 instance"  # type: ignore[arg-type]
-        await plane.is_serving(["1"])
-        scaled = [entry for entry in await ground.entries() if entry.action == "environment:Scale"]
-        assert [(e.actor, e.details) for e in scaled] == [("alarm busy", {"reason": "cpu 91% > 80%"})] * 2
-        for by, to in ((None, None), (1, 2)):
-            with pytest.raises(Invalid, match="either by a number of instances or to one"):
-                await actuator.scale(*PROD, by=by, to=to, **alarm)  # type: ignore[arg-type]
-        with pytest.raises(Invalid, match="bounds are from 1 to 100"):
-            await actuator.scale(*PROD, by=1, at_least=5, at_most=4, reason="", actor="alarm busy")
+        (scaled,) = [entry for entry in await ground.entries() if entry.action == "environment:Scale"]
+        assert (scaled.actor, scaled.details) == ("alarm", {"reason": "alarm busy: cpu 91% > 80%"})
 
 
 async def test_an_alarm_scales_nothing_where_nothing_is_deployed(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         await plane.environments.create(SHOP, [EnvironmentPlan("prod")])
+        standing = await _actuator(plane).look(*PROD)
+        assert (standing.release, standing.deployed_at) == (None, None)
         with pytest.raises(NothingDeployed):
-            await _actuator(plane).scale(*PROD, by=1, reason="", actor="alarm busy")
+            await _actuator(plane).scale(*PROD, 2, "alarm busy")
 
 
 async def test_an_alarm_rolls_back_to_the_last_good_release_once(ground: Ground) -> None:
     async with control_plane(ground) as plane:
-        await plane.deploy_whole(run_id=1)
-        await plane.deploy_whole(run_id=2)
-        await plane.deploy_whole(run_id=3)
+        for run_id in (1, 2, 3):
+            await plane.deploy_whole(run_id=run_id)
         actuator = _actuator(plane)
-        name = "errors " + "x" * 200
-        words = await actuator.rollback(*PROD, reason="5xx 12% > 5%", actor=f"alarm {name}")
-        assert words == "shop prod returns to release v2 (deployment 4)"
+        standing = await actuator.look(*PROD)
+        assert standing.release == 3
+        assert standing.deployed_at == (await plane.environments.deployment(3)).finished_at
+        await actuator.rollback(*PROD, 3, "alarm errors: 5xx 12% > 5%")
         deployment = await plane.deployed(4)
         assert (deployment.kind, deployment.state) == ("rollback", DeploymentState.SUCCEEDED)
-        assert deployment.created_by == f"alarm {name}"[:100], "what the column holds"
         (entry,) = [e for e in await ground.entries() if e.action == "environment:Rollback"]
-        assert (entry.before, entry.after) == ({"release": 3}, {"release": 2})
-        assert entry.details == {"deployment": 4, "reason": "5xx 12% > 5%"}
-        with pytest.raises(Conflict, match="was rolled back already"):
-            await actuator.rollback(*PROD, reason="still", actor="alarm errors")
+        assert (entry.actor, entry.before, entry.after) == ("alarm", {"release": 3}, {"release": 2})
+        assert entry.details == {"deployment": 4, "reason": "alarm errors: 5xx 12% > 5%"}
+        await actuator.rollback(*PROD, 3, "alarm errors: asked again")
+        assert len(await plane.environments.deployments(*PROD)) == 4
+        assert (await actuator.look(*PROD)).deployed_at is None, "a rollback is no deployment to return from"
 
 
 async def test_an_alarm_rolls_nothing_back_during_a_deployment_or_without_a_good_release(
@@ -222,14 +199,14 @@ async def test_an_alarm_rolls_nothing_back_during_a_deployment_or_without_a_good
         await plane.deploy_whole(run_id=1)
         actuator = _actuator(plane)
         with pytest.raises(NothingToReturnTo, match="has no earlier good release"):
-            await actuator.rollback(*PROD, reason="", actor="alarm errors")
+            await actuator.rollback(*PROD, 1, "")
         ground.prober.answers.clear()
         under_way = await plane.begin(run_id=2)
         waiting = await plane.deploy(run_id=3)
         with pytest.raises(Conflict, match=f"deployment {under_way} of shop prod is running"):
-            await actuator.rollback(*PROD, reason="", actor="alarm errors")
+            await actuator.rollback(*PROD, 1, "")
         assert (await plane.environments.deployment(waiting)).state is DeploymentState.WAITING
         ground.prober.answers.set()
         await plane.deployed(waiting)
         with pytest.raises(NoSuchEnvironment):
-            await actuator.rollback(SHOP, "stage", reason="", actor="alarm errors")
+            await actuator.rollback(SHOP, "stage", 1, "")

@@ -338,7 +338,7 @@ async def test_an_export_ends_with_what_was_kept_at_its_beginning(
     async with keeping(data_directory, clock, compute, by_hand) as logs:
         logs.append(ACCESS, "lb", [Line(clock.now(), f"{number}".encode()) for number in range(12_000)])
         await logs.round()
-        found: list[KeptLine] = []
+        found: list[str] = []
         async for line in logs.export([ACCESS.name], Search(text="7")):
             if not found:
                 logs.append(ACCESS, "lb", [Line(clock.now(), b"7 too late")])

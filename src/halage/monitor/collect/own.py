@@ -117,6 +117,26 @@ class OwnSource:
             self._first_commands.add(max(at - pushed_at, 0.0) * 1000)
 
 
+class StoreSource:
+    """What the metric store itself holds and is handed."""
+
+    name = "metric store"
+
+    def __init__(self, count_series: Callable[[], int], count_samples: Callable[[], int]) -> None:
+        """`count_samples`: since the start."""
+        self._count_series = count_series
+        self._count_samples = count_samples
+        self._counted = 0
+
+    async def collect(self, tick: Tick) -> Sequence[Sample]:
+        """How many series there are, and how many samples came since the last call."""
+        before, self._counted = self._counted, self._count_samples()
+        return [
+            gauge("halage_metric_series", (), self._count_series()),
+            count("halage_metric_points", (), self._counted - before),
+        ]
+
+
 def _last_word(subject: str) -> str:
     return subject.rpartition("/")[2]
 

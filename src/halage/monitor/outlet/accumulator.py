@@ -66,6 +66,8 @@ class Accumulator:
         self._limit = limit
         self._lock = threading.Lock()
         self._entries: dict[SeriesKey, _Entry] = {}
+        self.samples = 0
+        """How many came by since the start."""
         self._forgot_at = clock.now()
 
     def write(
@@ -104,6 +106,7 @@ class Accumulator:
 
     def _take(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
         with self._lock:
+            self.samples += len(samples)
             for sample in samples:
                 entry = self._entries.get(sample.key)
                 if entry is None or entry.kind is not sample.kind:
