@@ -13,7 +13,6 @@ from tests.product import Document, Product, WorkingCopy, eventually
 from tests.sites import site, toml_of
 
 KILLS_OF_HAPROXY = 5
-"""1 s is promised (docs/reference/figures.md); a busy machine that runs tests may take longer."""
 
 
 @pytest.fixture(scope="module")
