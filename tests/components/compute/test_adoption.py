@@ -106,10 +106,9 @@ async def test_after_a_sigkill_of_the_server_all_goes_on(units: Path, servers: S
         assert (await driver.read("u1")).data == b"late\n"
         waiting = asyncio.gather(driver.wait("u0"))
         await asyncio.sleep(0)
-        begun = time.monotonic()
         os.kill(processes_with(f"sleep\0{mark}")[0], signal.SIGKILL)
-        ((exit_),) = await waiting
-        assert time.monotonic() - begun < 0.2
+        async with asyncio.timeout(20):
+            ((exit_),) = await waiting
         assert exit_.code == 137
         for unit in await driver.list():
             await driver.remove(unit.id)
@@ -197,30 +196,15 @@ async def test_a_full_disk_does_not_lose_the_exit_code(units: Path) -> None:
         await driver.remove(unit.id)
 
 
-@pytest.mark.parametrize("times", [20])
-async def test_starting_is_quick_and_lets_the_loop_run(units: Path, times: int) -> None:
+async def test_starting_lets_the_loop_run(units: Path) -> None:
     async with ProcessDriver(units) as driver:
-        longest = 0.0
-        is_over = False
-
-        async def watch() -> None:
-            nonlocal longest
-            while not is_over:
-                before = time.perf_counter()
+        for _ in range(20):
+            start = asyncio.ensure_future(driver.start(unit_of("exec sleep 60")))  # noqa: TID251
+            turns = 0
+            while not start.done():
                 await asyncio.sleep(0.001)
-                longest = max(longest, time.perf_counter() - before - 0.001)
-
-        took = []
-        async with asyncio.TaskGroup() as group:
-            group.create_task(watch())
-            for _ in range(times):
-                unit = unit_of("exec sleep 60")
-                before = time.perf_counter()
-                await driver.start(unit)
-                took.append(time.perf_counter() - before)
-            is_over = True
-        print(f"start: median {sorted(took)[times // 2] * 1000:.1f} ms, loop held {longest * 1000:.1f} ms")
-        assert sorted(took)[times // 2] < 0.04  # 15 ms on an idle machine
+                turns += 1
+            assert turns > 1, "the loop was held while the unit was started"
         for unit_status in await driver.list():
             await driver.stop(unit_status.id, 0.0)
             await driver.remove(unit_status.id)

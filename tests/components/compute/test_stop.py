@@ -49,9 +49,8 @@ async def test_daemons_that_left_the_session_are_killed_too(
     await _printed(driver, unit.id, b"ready")
     while len(processes_with(f"sleep\0{mark}")) < 3:  # noqa: ASYNC110 - they tell nobody
         await asyncio.sleep(0.01)
-    started = time.monotonic()
-    exit_ = await driver.stop(unit.id, 0.2)
-    assert time.monotonic() - started < 1.2
+    async with asyncio.timeout(20):  # they sleep for weeks
+        exit_ = await driver.stop(unit.id, 0.2)
     assert exit_ is not None
     assert exit_.code == 137
     assert processes_with(f"sleep\0{mark}") == []
@@ -87,9 +86,9 @@ async def test_a_stop_right_after_the_start_is_heard(case: tuple[ProcessDriver, 
     for _ in range(5):
         unit = unit_of("exec sleep 60", sandbox=sandbox)
         await driver.start(unit)
-        started = time.monotonic()
-        await driver.stop(unit.id, 10.0)
-        assert time.monotonic() - started < 2
+        exit_ = await driver.stop(unit.id, 30.0)
+        assert exit_ is not None
+        assert exit_.code == 128 + signal.SIGTERM, "it was killed after the grace"
 
 
 async def test_the_death_of_the_leader_ends_the_unit(case: tuple[ProcessDriver, Sandbox | None]) -> None:
@@ -99,7 +98,7 @@ async def test_the_death_of_the_leader_ends_the_unit(case: tuple[ProcessDriver, 
     await driver.start(unit)
     await _printed(driver, unit.id, b"ready")
     os.kill(driver.process_id(unit.id), 9)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert (await driver.wait(unit.id)).code == 137
     assert processes_with(f"sleep\0{mark}") == []
 
@@ -135,7 +134,6 @@ async def test_a_fork_storm_is_ended(driver: ProcessDriver) -> None:
     unit = unit_of("trap '' TERM; storm() { storm | storm & }; echo ready; storm; while :; do sleep 1; done")
     await driver.start(unit)
     await _printed(driver, unit.id, b"ready")
-    started = time.monotonic()
-    await driver.stop(unit.id, 0.1)
-    assert time.monotonic() - started < 1.1
+    async with asyncio.timeout(20):
+        await driver.stop(unit.id, 0.1)
     assert (await driver.measure(unit.id)).processes == 0
