@@ -17,9 +17,8 @@ from halage.balancer.drivers.haproxy.access_log import read_lines
 from halage.balancer.model import AccessPart, LogPlace
 from halage.base.clock import SystemClock
 from halage.monitor.collect.access_log import AccessLog
-from halage.monitor.metrics.model import Cursor
 from halage.monitor.logs.model import Group, Line
-from halage.monitor.metrics.model import Sample
+from halage.monitor.metrics.model import Cursor, Sample
 
 LINES = 300_000
 A_TICK = 10_000

@@ -24,7 +24,7 @@ async def test_a_token_opens_what_its_owner_may(access: Access, ada: Principal, 
     entry = await told.last()
     assert (entry.action, entry.subject) == ("access:CreateToken", f"token/{token.id}")
     principal = await access.authenticate_token(secret)
-    assert principal == Principal("ada", False, {"shop": Role.DEVELOPER}, "token", token.id)
+    assert principal == Principal("ada", False, {"shop": Role.DEVELOPER}, "token", token.id, "laptop")
 
 
 @pytest.mark.parametrize("secret", ["", "halage_", "halage_x", "é", "\ud800", "x" * 100_000, "' OR 1=1 --"])

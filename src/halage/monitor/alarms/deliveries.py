@@ -5,6 +5,7 @@ done again, with the same key.
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,8 +112,8 @@ class Deliveries:
 
     async def _end(self, delivery: OpenDelivery, state: str, error: str = "") -> None:
         await self._database.insist(ledger.end_delivery, delivery, state, error)
-        write = log.warning if state == store.FAILED else log.info
-        write(
+        log.log(
+            logging.WARNING if state == store.FAILED else logging.INFO,
             "alarm delivery ended",
             action="monitor:Deliver",
             subject=f"alarm/{delivery.alarm.id}",

@@ -222,11 +222,13 @@ def end_delivery(tx: Transaction, delivery: OpenDelivery, state: str, error: str
     """Record that a delivery is done, has failed for good, or is not needed any more."""
     attempts = delivery.attempts + 1
     _move(tx, [delivery.id], state=state, attempts=attempts, error=error, next_at=None, ended_at=tx.now)
-    verb = {store.DELIVERED: "Delivered", store.FAILED: "DeliveryFailed"}.get(state, "DeliveryDropped")
+    action = {store.DELIVERED: "monitor:Delivered", store.FAILED: "monitor:DeliveryFailed"}.get(
+        state, "monitor:DeliveryDropped"
+    )
     details = {"what": in_words(delivery.action), "attempts": attempts, "change": delivery.change.id}
     if error:
         details["reason"] = error
-    note(tx, f"monitor:{verb}", ACTOR, delivery.alarm.id, delivery.alarm.definition, **details)
+    note(tx, action, ACTOR, delivery.alarm.id, delivery.alarm.definition, **details)
 
 
 def put_off_delivery(tx: Transaction, delivery: OpenDelivery, error: str, next_at: float) -> None:

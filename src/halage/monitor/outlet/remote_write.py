@@ -5,6 +5,7 @@ samples, counted, and never memory or the collection.
 """
 
 import asyncio
+import logging
 import math
 import os
 from collections import deque
@@ -237,8 +238,8 @@ class RemoteWrite:
             self._failures += 1
         if (problem is None) != (self._problem is None):
             event = "remote write works" if problem is None else "remote write fails"
-            write = log.info if problem is None else log.warning
-            write(event, action="monitor:RemoteWrite", subject=self._url.host, problem=problem)
+            level = logging.INFO if problem is None else logging.WARNING
+            log.log(level, event, action="monitor:RemoteWrite", subject=self._url.host, problem=problem)
         self._problem = problem
 
 
