@@ -1,10 +1,11 @@
 """Halage's own log as lines of the group `halage`: a structlog processor that hands copies to a sink."""
 
+import contextlib
 import json
 import threading
 import time
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import structlog
@@ -32,24 +33,30 @@ class OwnLog:
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Copy one event."""
         if not getattr(self._busy, "is_set", False):
-            self._busy.is_set = True
-            try:
+            with self._handing_over():
                 self._take(Line(time.time(), _as_json(logger, method, event)))
-            finally:
-                self._busy.is_set = False
         return event
 
     def connect(self, sink: LogSink) -> None:
         """Hand over what was said so far, and from now on everything."""
-        self._sink = sink
-        early = list(self._early)
-        self._early.clear()
-        if early:
-            sink.append(_GROUP, STREAM, early)
+        with self._handing_over():
+            self._sink = sink
+            early = list(self._early)
+            self._early.clear()
+            if early:
+                sink.append(_GROUP, STREAM, early)
 
     def disconnect(self) -> None:
         """Keep the last lines again, as before `connect`: the sink ends."""
         self._sink = None
+
+    @contextlib.contextmanager
+    def _handing_over(self) -> Iterator[None]:
+        self._busy.is_set = True
+        try:
+            yield
+        finally:
+            self._busy.is_set = False
 
     def _take(self, line: Line) -> None:
         if self._sink is None:

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from halage.base.database import Database
-from halage.base.tasks import Tasks
 from halage.monitor.logs.filters import LogFilters
 from halage.monitor.logs.intake import Figures
 from halage.monitor.logs.keeper import LogKeeper, Surroundings
@@ -54,9 +53,7 @@ class Logs:
 
     async def run(self) -> None:
         """Keep lines and send them on, for ever."""
-        async with Tasks() as tasks:
-            tasks.start(self._keeper.run(), "keep logs")
-            tasks.start(self.outlets.run(), "send logs on")
+        await asyncio.gather(self._keeper.run(), self.outlets.run())
 
     async def round(self) -> None:
         """Keep what is there now, without waiting for the next round."""
