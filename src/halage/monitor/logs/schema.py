@@ -11,27 +11,28 @@ import structlog
 FILE = "logs.db"
 PAGE_BYTES = 16 * 1024
 """Larger than usual: most of the file is blocks of some hundred KiB."""
+_VERSION = 1
 _WAL_BYTES = 64 * 1024**2
 log = structlog.get_logger()
 
 # What a search looks through first (blocks) lies apart from the large values (bodies), close together.
 _TABLES = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS groups (
+CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE groups (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, lost_through INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS streams (
+CREATE TABLE streams (
     id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, name TEXT NOT NULL, last_id INTEGER NOT NULL,
     UNIQUE (group_id, name));
-CREATE TABLE IF NOT EXISTS sources (
+CREATE TABLE sources (
     name TEXT PRIMARY KEY, position INTEGER NOT NULL, touched_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS blocks (
+CREATE TABLE blocks (
     id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, level INTEGER NOT NULL, first_id INTEGER NOT NULL,
     last_id INTEGER NOT NULL, lines INTEGER NOT NULL, first_at REAL NOT NULL, last_at REAL NOT NULL,
     raw_bytes INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS blocks_by_id ON blocks (group_id, last_id);
-CREATE INDEX IF NOT EXISTS blocks_by_age ON blocks (last_id);
-CREATE INDEX IF NOT EXISTS open_blocks ON blocks (group_id, first_id) WHERE level < 9;
-CREATE TABLE IF NOT EXISTS bodies (
+CREATE INDEX blocks_by_id ON blocks (group_id, last_id);
+CREATE INDEX blocks_by_age ON blocks (last_id);
+CREATE INDEX open_blocks ON blocks (group_id, first_id) WHERE level < 9;
+CREATE TABLE bodies (
     id INTEGER PRIMARY KEY, filter BLOB, meta BLOB NOT NULL, text BLOB NOT NULL);
 """
 
@@ -74,11 +75,13 @@ def _open(path: Path) -> sqlite3.Connection:
         # A power cut may take the last transactions, never half of one: sources are then read again.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
-        connection.executescript(_TABLES)
-        # A new file's ids begin past those of a file that was lost: what others go on from stays true.
-        connection.execute(
-            "INSERT INTO facts VALUES ('next_id', ?) ON CONFLICT DO NOTHING", (int(time.time() * 1000) * 100,)
-        )
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            # A new file's ids begin past those of a file that was lost: what others go on from stays true.
+            first = f"INSERT INTO facts VALUES ('next_id', {int(time.time() * 1000) * 100});"
+            connection.executescript(f"BEGIN;{_TABLES}{first}PRAGMA user_version={_VERSION};COMMIT;")
+        elif version != _VERSION:
+            raise sqlite3.OperationalError(f"{path} was written by another version of Halage ({version})")
     except BaseException:
         connection.close()
         raise
@@ -95,4 +98,7 @@ def open_reader(directory: Path) -> sqlite3.Connection | None:
     )
     # Blobs are read through: a large cache would only be copied into.
     connection.execute("PRAGMA cache_size=-4096")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # it is just being made
+        connection.close()
+        return None
     return connection
