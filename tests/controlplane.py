@@ -53,7 +53,7 @@ from tests.drivers import (
 T = TypeVar("T")
 SHOP = "shop"
 PROD = (SHOP, "prod")
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 JOB_SUCCEEDS = Script(output=b"\x1ephase test\n\x1ecommand ./test\nall good\n", exit_code=0)
 
 

@@ -38,4 +38,16 @@ class PostgreSQL:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), *arguments]
-        subprocess.run(command, user="postgres", cwd=self._directory, check=True, capture_output=True)
+        done = subprocess.run(
+            command,
+            user="postgres",
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode != 0:
+            log = self._directory / "log"
+            said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            pytest.fail(f"{program} ended with {done.returncode}: {done.stderr}\n{said}")

@@ -260,8 +260,12 @@ class Product:
 
     def balancer_pids(self) -> list[int]:
         """The processes of HAProxy."""
-        names = {pid: Path(f"/proc/{pid}/comm") for pid in self.processes()}
-        return [pid for pid, path in names.items() if path.exists() and path.read_text() == "haproxy\n"]
+        found = []
+        for pid in self.processes():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if Path(f"/proc/{pid}/comm").read_text() == "haproxy\n":
+                    found.append(pid)
+        return found
 
     def teardown(self) -> None:
         """Stop the server, end what outlives it, and hold it to having left nothing."""

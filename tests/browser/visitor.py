@@ -104,7 +104,7 @@ class Visitor:
         """Whether a text is on the page."""
         return text in self.text("body")
 
-    def wait(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait until something is so."""
         passing = (StaleElementReferenceException, NoSuchElementException)  # live parts are replaced
         try:

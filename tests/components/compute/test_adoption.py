@@ -155,6 +155,12 @@ def bystander() -> Iterator["subprocess.Popen[bytes]"]:
     process.wait()
 
 
+def _identity_of(process: "subprocess.Popen[bytes]") -> Identity:
+    identity = identify(process.pid)
+    assert identity is not None
+    return identity
+
+
 async def test_a_reused_process_number_is_not_taken_for_the_unit(
     units: Path, bystander: "subprocess.Popen[bytes]"
 ) -> None:
@@ -167,6 +173,8 @@ async def test_a_reused_process_number_is_not_taken_for_the_unit(
     record = units / unit.id / "unit.json"
     document = json.loads(record.read_text())
     document["leader"]["pid"] = bystander.pid
+    # Both may have been started within one tick of 10 ms.
+    document["leader"]["start_ticks"] = _identity_of(bystander).start_ticks - 1
     record.write_text(json.dumps(document))
     async with ProcessDriver(units, settings) as driver:
         (status,) = await driver.list()

@@ -181,7 +181,7 @@ async def test_output_is_read_in_pieces_and_from_the_end(stage: Stage) -> None:
 async def test_a_follower_is_told_of_output_and_of_the_end(stage: Stage) -> None:
     spec = stage.printing("abc", then_exit=None)
     await stage.driver.start(spec)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stage.driver.grown(spec.id, 0)
         while (await stage.driver.read(spec.id)).next_offset < 3:
             await stage.driver.grown(spec.id, (await stage.driver.read(spec.id)).next_offset)

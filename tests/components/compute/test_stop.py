@@ -28,7 +28,7 @@ async def case(request: pytest.FixtureRequest, units: Path):  # type: ignore[no-
 
 
 async def _printed(driver: ProcessDriver, unit_id: str, text: bytes) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         at = 0
         while text not in (output := await driver.read(unit_id)).data:
             await driver.grown(unit_id, at)
@@ -105,7 +105,7 @@ async def test_the_death_of_the_leader_ends_the_unit(case: tuple[ProcessDriver, 
 
 async def test_a_signal_to_the_leader_does_not_cost_the_exit_code(driver: ProcessDriver) -> None:
     """As a service manager may send it to every process that it finds."""
-    unit = unit_of("echo ready; sleep 0.2; exit 6")
+    unit = unit_of("echo ready; sleep 1; exit 6")
     await driver.start(unit)
     await _printed(driver, unit.id, b"ready")
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

@@ -44,7 +44,7 @@ class Instance:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def members(self) -> list[int]:
         """Its processes that live, with those that were seen before and have lost their parent."""
@@ -136,7 +136,7 @@ class Sites:
             for pid in instance.members():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            instance.process.wait(10)
+            instance.process.wait(30)
 
 
 def free_port() -> int:

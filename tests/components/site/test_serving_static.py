@@ -98,6 +98,6 @@ def test_term_reaches_the_site_whatever_its_start_command_is(sites: Sites) -> No
         instance = sites.start(sites.release(files))
         assert instance.members()
         os.killpg(instance.process.pid, signal.SIGTERM)
-        assert instance.process.wait(5) == 0, start
+        assert instance.process.wait(30) == 0, start
         assert "ended well" in instance.text(), start
         assert instance.members() == [], start

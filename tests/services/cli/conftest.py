@@ -81,7 +81,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # stdout is the command's
     server = _Server(tmp_path_factory.mktemp("server"))
     server.start()
-    assert server.ready.wait(10)
+    assert server.ready.wait(30)
     assert server.world is not None
     yield Served(server.world, f"http://127.0.0.1:{server.port}")
     server.stop()
