@@ -8,6 +8,7 @@ import typer
 import halage
 from halage.base.errors import HalageError
 from halage.cli import (
+    alarms,
     check,
     configure,
     credentials,
@@ -167,6 +168,25 @@ app.add_typer(
             ("put", metric_intake.put),
             ("intake", metric_intake.intake),
             ("export", metric_intake.export),
+        ],
+    )
+)
+app.add_typer(
+    _group(
+        "alarm",
+        "Alarms: what is watched, what it says, and what is done when that changes.",
+        [
+            ("list", alarms.list_),
+            ("show", alarms.show),
+            ("create", alarms.create),
+            ("set", alarms.set_),
+            ("history", alarms.history),
+            ("test", alarms.test),
+            ("disable", alarms.disable),
+            ("enable", alarms.enable),
+            ("export", alarms.export),
+            ("import", alarms.import_),
+            ("delete", alarms.delete),
         ],
     )
 )

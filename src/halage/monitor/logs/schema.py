@@ -78,8 +78,13 @@ def _open(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             # A new file's ids begin past those of a file that was lost: what others go on from stays true.
-            first = f"INSERT INTO facts VALUES ('next_id', {int(time.time() * 1000) * 100});"
-            connection.executescript(f"BEGIN;{_TABLES}{first}PRAGMA user_version={_VERSION};COMMIT;")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in filter(str.strip, _TABLES.split(";")):
+                connection.execute(statement)
+            first = int(time.time() * 1000) * 100
+            connection.execute("INSERT INTO facts VALUES ('next_id', ?)", (first,))
+            connection.execute(f"PRAGMA user_version={_VERSION}")
+            connection.execute("COMMIT")
         elif version != _VERSION:
             raise sqlite3.OperationalError(f"{path} was written by another version of Halage ({version})")
     except BaseException:
