@@ -115,8 +115,9 @@ def running_server() -> Iterator[Server]:
             token = (directory / "data" / "admin-token").read_text().strip()
             server = Server(process, directory, port, visitors_port, token)
             yield server
-            for project in server.call("GET", "projects"):
-                server.call("DELETE", f"projects/{project['name']}")
+            if process.poll() is None:
+                for project in server.call("GET", "projects"):
+                    server.call("DELETE", f"projects/{project['name']}")
         except BaseException:
             print(_tail(directory / "server.log"), file=sys.stderr)
             raise

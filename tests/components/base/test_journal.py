@@ -1,15 +1,11 @@
 """What the journal is asked for: the database and a follower choose the same entries."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from halage.base.database import Database, Transaction
-from halage.base.journal import EVERYTHING, Entry, EventFilter, Journal, read_journal
-from tests.clock import ManualClock
-from tests.postgresql import PostgreSQL
+from halage.base.journal import EVERYTHING, Entry, EventFilter, read_journal
 
 WRITTEN = [
     ("ada", "project:Create", "shop"),
@@ -36,14 +32,9 @@ WANTED = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path}/halage.db"
-    if request.param == "postgresql":
-        server: PostgreSQL = request.getfixturevalue("postgresql")
-        url = server.new_database()
-    clock = ManualClock()
-    database = Database(url, clock=clock, journal=Journal())
+@pytest.fixture
+def written(database: Database) -> Database:
+    """A database with WRITTEN in its journal, an entry each second from 1000 on."""
     database.migrate()
 
     def write(tx: Transaction) -> None:
@@ -52,27 +43,26 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
             tx.record(action, actor=actor, subject=f"thing/{number}", project=project)
 
     database.run_now(write)
-    yield database
-    database.close()
+    return database
 
 
 def read(tx: Transaction, /, wanted: EventFilter = EVERYTHING, **where: Any) -> list[Entry]:
     return read_journal(tx.connection, wanted, **where)
 
 
-async def test_the_database_and_a_follower_choose_the_same(database: Database) -> None:
-    everything = await database.run(read)
+async def test_the_database_and_a_follower_choose_the_same(written: Database) -> None:
+    everything = await written.run(read)
     for wanted, expected in WANTED:
-        found = await database.run(read, wanted)
+        found = await written.run(read, wanted)
         assert [entry.id for entry in found] == expected, wanted
         assert [entry.id for entry in everything if wanted.accepts(entry)] == expected, wanted
 
 
-async def test_pages_go_both_ways_among_those_that_are_meant(database: Database) -> None:
+async def test_pages_go_both_ways_among_those_that_are_meant(written: Database) -> None:
     wanted = EventFilter(action="environment:*")
 
     async def page(**where: int) -> list[int]:
-        entries = await database.run(read, wanted, **where)
+        entries = await written.run(read, wanted, **where)
         return [entry.id for entry in entries]
 
     assert await page(limit=2) == [3, 4]

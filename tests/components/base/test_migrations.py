@@ -1,8 +1,5 @@
 """The migrations make exactly the tables that the code uses, on SQLite and on PostgreSQL."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -17,23 +14,9 @@ import halage.monitor.logs.tables
 import halage.pipeline.store
 import halage.project.store
 import halage.source.store  # noqa: F401 - each registers its tables
-from halage.base.clock import SystemClock
 from halage.base.database import Database, Transaction
-from halage.base.journal import Journal, read_journal
+from halage.base.journal import read_journal
 from halage.base.schema import metadata
-from tests.postgresql import PostgreSQL
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A new, empty database of each kind."""
-    url = f"sqlite:///{tmp_path}/halage.db"
-    if request.param == "postgresql":
-        server: PostgreSQL = request.getfixturevalue("postgresql")
-        url = server.new_database()
-    database = Database(url, clock=SystemClock(), journal=Journal())
-    yield database
-    database.close()
 
 
 def test_migrations_make_the_tables_of_the_code(database: Database) -> None:

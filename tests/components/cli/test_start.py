@@ -1,7 +1,9 @@
 """The command line starts quickly: it is typed all day."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = ("httpx", "pydantic", "sqlalchemy", "fastapi", "uvicorn", "rich.table", "structlog")
 
@@ -18,3 +20,10 @@ def test_help_loads_nothing_that_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "project" in done.stdout
     assert done.stderr.strip() == "[]"
+
+
+def test_a_shell_completes_commands() -> None:
+    asked = {"_HALAGE_COMPLETE": "complete_bash", "COMP_WORDS": "halage env ro", "COMP_CWORD": "2"}
+    halage = Path(sys.executable).with_name("halage")
+    done = subprocess.run([halage], env={**os.environ, **asked}, capture_output=True, text=True)
+    assert done.stdout.split() == ["rollback"]

@@ -9,6 +9,20 @@ import pytest
 
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.drivers.process.cgroups import find_cgroups
+from halage.compute.model import MIB, Limits
+
+
+def test_what_is_left_of_a_group_that_was_deleted_in_part_goes_too(tmp_path: Path) -> None:
+    cgroups = find_cgroups(f"halage-test-{uuid.uuid4().hex[:12]}")
+    if len(cgroups.parents) < 2:
+        pytest.skip("a group is one directory here")
+    for gone in range(len(cgroups.parents)):
+        group = cgroups.create("i-1.1", Limits(1.0, 64 * MIB))
+        group.directories[gone].rmdir()
+        assert group.remove()
+        assert not any(directory.exists() for directory in group.directories)
+        assert group.remove(), "there is nothing any more"
+    cgroups.retire()
 
 
 async def test_a_stray_group_goes_though_a_process_is_just_ending_in_it(tmp_path: Path) -> None:

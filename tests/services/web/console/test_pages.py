@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from halage.base.database import Transaction
 from halage.environment.model import Colour
 from tests.services.web.console.sample import Sample
 from tests.services.web.console.visit import Visits
@@ -59,6 +60,23 @@ async def test_who_is_not_signed_in_is_sent_to_the_sign_in_page_and_back(visits:
     assert answer.headers["location"] == "/login?next=/projects/boutique/runs%3Fbefore%3D7"
     for page in (*PAGES, *ADMIN_PAGES):
         assert (await visits.nobody().get(page)).status_code == 303, page
+
+
+async def test_an_event_says_what_can_be_said_in_a_line(visits: Visits, sample: Sample) -> None:
+    def note(tx: Transaction) -> None:
+        details = {"id": 6, "is_late": True, "reason": "", "comment": "fine", "phases": {"boot": [0.2, 1]}}
+        tx.record(
+            "environment:Deployed", actor="halage", subject="project/boutique", project="boutique", **details
+        )
+
+    await sample.services.database.run(note)
+    page = (await (await visits.by("zoe")).get("/events?project=boutique")).text
+    row = page.split('<li class="event"')[1]
+    assert re.findall(r"<b>(\w+)</b> ([^<]*)<", row) == [
+        ("id", "6"),
+        ("is_late", "True"),
+        ("comment", "fine"),
+    ]
 
 
 async def test_events_are_chosen_in_a_form_that_keeps_the_choice(visits: Visits) -> None:

@@ -60,11 +60,10 @@ class Line:
             for _ in range(round(_CLOSES_WITHIN_S / _LOOK_EVERY_S)):
                 rows = read_statistics(await self.ask(_FRONTEND))
                 if all(row["status"] == "STOP" for row in rows):
-                    break
+                    return True
                 await asyncio.sleep(_LOOK_EVERY_S)
-            else:
-                return False
-        return True
+            return False
+        return True  # it has ended
 
     def close(self) -> None:
         """Let the worker end."""

@@ -94,14 +94,16 @@ class Cgroup:
         )
 
     def remove(self) -> bool:
-        """Delete it; False when the kernel still holds it (EBUSY): try again in a moment."""
+        """Delete what there is of it; False when the kernel still holds some (EBUSY): try again soon."""
+        is_gone = True
         for directory in self.directories:
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    directory.rmdir()
-                except OSError:
-                    return False
-        return True
+            try:
+                directory.rmdir()
+            except FileNotFoundError:
+                continue  # an earlier attempt came so far
+            except OSError:
+                is_gone = False
+        return is_gone
 
     def _cpu_s(self) -> float | None:
         nanoseconds = self._number("cpuacct.usage")
