@@ -179,12 +179,16 @@ def test_a_full_disk_pauses_the_metrics_until_there_is_room(small_disk: Path, re
         filler.unlink()
         clock.moment += 10
         store.write(clock.now(), 10, [Sample(key, Kind.GAUGE, 1.0) for key in keys])
-        assert not store.is_paused
+        _assert_taken_in(store)
         _assert_kept(store, clock, kept + 1)
         clock.moment += 3 * HOUR_S
         store.compact(clock.now())
     with contextlib.closing(MetricStore(small_disk / "metrics", clock, limits)) as store:
         _assert_kept(store, clock, kept + 1)
+
+
+def _assert_taken_in(store: MetricStore) -> None:
+    assert not store.is_paused and store.pause_reason is None
 
 
 def test_a_disk_that_is_full_while_hours_are_compacted(small_disk: Path) -> None:
