@@ -65,7 +65,13 @@ async def test_who_is_not_signed_in_is_sent_to_the_sign_in_page_and_back(visits:
 
 async def test_an_event_says_what_can_be_said_in_a_line(visits: Visits, sample: Sample) -> None:
     def note(tx: Transaction) -> None:
-        details: dict[str, Any] = {"id": 6, "is_late": True, "reason": "", "comment": "fine", "phases": {"boot": [0.2, 1]}}
+        details: dict[str, Any] = {
+            "id": 6,
+            "is_late": True,
+            "reason": "",
+            "comment": "fine",
+            "phases": {"boot": [0.2, 1]},
+        }
         tx.record(
             "environment:Deployed", actor="halage", subject="project/boutique", project="boutique", **details
         )
