@@ -38,6 +38,10 @@ LADDER_INSTANCES = -(-LADDER_SERIES // METRICS)
 ASKED = ("instance_cpu_percent", "instance_memory_bytes", "instance_network_out_bytes")
 """One that varies within hundreds of steps, one that hardly does, one that is all noise."""
 TURNS = 15
+FIRST = (
+    *("ingest_cpu_percent", "raw_bytes_per_sample", "ladder_mib_200_series"),
+    *("day_query_ms", "month_query_ms", "rss_mib"),
+)
 P95_ERROR = 0.011
 """How far a percentile of a sketch may be from the sample at its rank."""
 STORE = Path(__file__).parent / "parts" / "metric_store.py"
@@ -97,9 +101,7 @@ def main() -> None:
         taken = take_in(Path(name), evening - ROUNDS * ROUND_S)
         asked = ask(Path(name), evening)
     figures = {**taken, **asked}
-    order = ("ingest_cpu_percent", "raw_bytes_per_sample", "ladder_mib_200_series")
-    order += ("day_query_ms", "month_query_ms", "rss_mib")
-    report(**{key: figures.pop(key) for key in order}, **figures)
+    report(**{key: figures.pop(key) for key in FIRST}, **figures)
 
 
 # -- part one: taking in
@@ -183,7 +185,9 @@ def ask(directory: Path, end: int) -> dict[str, float]:
         peer.settle()
         say(f"prometheus has them as well, in {peer.blocks()[2]} samples of its blocks")
         day = _questions(store, peer, written, end - DAY_S, end, 300)
-        month = _questions(store, peer, written, last // DAY_S * DAY_S - 29 * DAY_S, end // HOUR_S * HOUR_S, HOUR_S)
+        month = _questions(
+            store, peer, written, last // DAY_S * DAY_S - 29 * DAY_S, end // HOUR_S * HOUR_S, HOUR_S
+        )
         rss_mib = memory_mib(store.process.pid)
     return {
         "ladder_mib_200_series": sizes["file_bytes"] / 1024**2,
@@ -191,7 +195,8 @@ def ask(directory: Path, end: int) -> dict[str, float]:
         "month_query_ms": month["p95"],
         **{f"day_{name}_ms": value for name, value in day.items()},
         **{f"month_{name}_ms": value for name, value in month.items()},
-        "day_query_ratio": (day["prometheus_average"] + day["prometheus_p95"]) / (day["average"] + day["p95"]),
+        "day_query_ratio": (day["prometheus_average"] + day["prometheus_p95"])
+        / (day["average"] + day["p95"]),
         "month_query_ratio": month["prometheus_p95"] / month["p95"],
         "rss_after_questions_mib": rss_mib,
     }
@@ -224,7 +229,9 @@ def _questions(
             if slowest[0] == mine:
                 found[statistic], found[f"prometheus_{statistic}"] = mine, theirs
                 found[f"prometheus_{statistic}_inside"] = own
-            say(f"{statistic}({name}) {len(periods)} x {period_s} s: {mine:.2f} ms, prometheus {theirs:.2f} ({own:.2f})")
+            say(
+                f"{statistic}({name}) {len(periods)} x {period_s} s: {mine:.2f} ms, prometheus {theirs:.2f} ({own:.2f})"
+            )
     return found
 
 

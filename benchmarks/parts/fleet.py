@@ -68,9 +68,7 @@ class Instance:
         return [
             percent("instance_cpu_percent", dimensions, min(100.0, max(0.0, gauss(4 + 50 * demand, 1.5)))),
             gauge("instance_memory_bytes", dimensions, self._pages * _PAGE_BYTES),
-            percent(
-                "instance_memory_percent", dimensions, self._pages * _PAGE_BYTES / _MEMORY_BYTES * 100
-            ),
+            percent("instance_memory_percent", dimensions, self._pages * _PAGE_BYTES / _MEMORY_BYTES * 100),
             count("instance_disk_read_operations", dimensions, reads),
             count("instance_disk_write_operations", dimensions, writes),
             count("instance_disk_read_bytes", dimensions, reads * 16 * 1024),

@@ -82,7 +82,7 @@ class Rig:
         return asyncio.run(ask())
 
     def sizes(self) -> dict[str, float]:
-        """What lies on the disk: bytes of the files, and of the samples' chunks with their pages and index."""
+        """What lies on the disk: of the files, and of the chunks of samples with their pages and index."""
         path = self._directory / FILE
         with sqlite3.connect(path) as connection:
             one = connection.execute

@@ -87,7 +87,9 @@ class Prometheus:
             self._labels[key] = known
         return known
 
-    def ask(self, query: str, start: float, end: float, step_s: int) -> tuple[float, float, list[list[float]]]:
+    def ask(
+        self, query: str, start: float, end: float, step_s: int
+    ) -> tuple[float, float, list[list[float]]]:
         """A range query: how long it took (ms) from here and by its own account, and its values."""
         wanted = urlencode({"query": query, "start": start, "end": end, "step": step_s, "stats": "all"})
         begun = time.perf_counter()
@@ -108,16 +110,14 @@ class Prometheus:
         found = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
-    def settle(self, timeout_s: float = 90.0) -> None:
-        """Wait until it compacts no more: nothing new for three seconds, and little in its head."""
-        deadline, still = time.monotonic() + timeout_s, 0
-        before = -1.0
-        while still < 6 and time.monotonic() < deadline:
-            now = self.figure("prometheus_tsdb_compactions_total")
-            now += self.figure("prometheus_tsdb_head_truncations_total")
-            still = still + 1 if now == before else 0
-            before = now
-            time.sleep(0.5)
+    def settle(self, timeout_s: float = 120.0) -> None:
+        """Wait until it has nothing to do any more: it compacts by itself, after what it was written."""
+        deadline = time.monotonic() + timeout_s
+        quiet = 0
+        while quiet < 3 and time.monotonic() < deadline:
+            before_s = self.cpu_s
+            time.sleep(1)
+            quiet = quiet + 1 if self.cpu_s - before_s < 0.05 else 0
 
     def blocks(self) -> tuple[int, int, int]:
         """Bytes of the chunks in its blocks, of the blocks as a whole, and the samples in them."""

@@ -14,7 +14,7 @@ def gauge(name: str, dimensions: Dimensions, value: float) -> Sample:
 
 
 def percent(name: str, dimensions: Dimensions, value: float) -> Sample:
-    """A level in hundredths of a per cent: what is finer is noise, and would be kept in six times the bytes."""
+    """A level in hundredths of a per cent: what is finer is noise, and takes several times the bytes."""
     return gauge(name, dimensions, round(value, 2))
 
 
