@@ -9,8 +9,8 @@ that it imports included.
 
 Part two: thirty days of one instance's 14 metrics, taken in the same way; then what the ladder keeps
 longer than thirty days is filled with copies of these days' chunks and all of it is copied to 200
-series, so that the file has its true size, and three more hours of all 200 series are taken in. Then questions, in
-turns with Prometheus; each answer is held to the numbers that were written.
+series, so that the file has its true size, and three more hours of all 200 are taken in. Then
+questions, in turns with Prometheus; each answer is held to the numbers that were written.
 """
 
 import contextlib
@@ -229,9 +229,8 @@ def _questions(
             if slowest[0] == mine:
                 found[statistic], found[f"prometheus_{statistic}"] = mine, theirs
                 found[f"prometheus_{statistic}_inside"] = own
-            say(
-                f"{statistic}({name}) {len(periods)} x {period_s} s: {mine:.2f} ms, prometheus {theirs:.2f} ({own:.2f})"
-            )
+            asked = f"{statistic}({name}) {len(periods)} x {period_s} s"
+            say(f"{asked}: {mine:.2f} ms, prometheus {theirs:.2f} ({own:.2f})")
     return found
 
 
