@@ -4,7 +4,7 @@ from fastapi import Request
 
 from halage.base.errors import Invalid
 
-LISTS = frozenset({"dimension", "field"})
+LISTS = frozenset({"dimension", "field", "group"})
 """The members that may be given several times."""
 
 
