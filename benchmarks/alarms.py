@@ -279,7 +279,7 @@ class Receiver:
             def do_POST(self) -> None:
                 at = time.monotonic()
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                receiver.heard.setdefault(body["alarm"]["name"], at)
+                receiver.heard.setdefault(body["alarm"], at)
                 self.send_response(204)
                 self.end_headers()
 
@@ -332,7 +332,7 @@ def _deploy(server: harness.Server) -> None:
     server.call("POST", "projects", {"name": "shop"})
     copy = harness.WorkingCopy(server.directory / "copy")
     settings = (
-        'kind = "python"\n[run]\nstart = "python3 app.py"\n[test]\ncommands = []\n[flow]\nmain = ["dev"]\n'
+        'kind = "python"\n[run]\nstart = "python3 app.py"\n[test]\ncommands = []\n[flow]\nmain = ["test", "dev"]\n'
     )
     copy.commit({"app.py": harness.SITE.replace("VERSION", "1"), "halage.toml": settings}, "First")
     copy.push(server.remote("shop"))
