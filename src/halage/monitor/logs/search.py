@@ -242,12 +242,11 @@ def _look(row: BlockRow, packed_meta: bytes, packed_text: bytes, wanted: _Wanted
     try:
         text = unpack_text(packed_text)
         folded = text.lower() if wanted.matcher.ignores_case else text
-        if all(find_far(folded, needle) >= 0 for needle in wanted.matcher.needles):
-            matching = _matching(text, folded, wanted.matcher, row.lines)
-            # Most blocks that are looked through have no such line: theirs need not be told apart.
-            if (newest := next(matching, None)) is not None:
-                hits.meta = unpack_meta(packed_meta)
-                hits.lines = _lines_wanted(chain((newest,), matching), hits.meta, wanted)
+        matching = _matching(text, folded, wanted.matcher, row.lines)
+        # Most blocks that are looked through have no such line: what is known of theirs stays packed.
+        if (newest := next(matching, None)) is not None:
+            hits.meta = unpack_meta(packed_meta)
+            hits.lines = _lines_wanted(chain((newest,), matching), hits.meta, wanted)
     except BrokenBlock as error:
         hits.error = error
     return hits
@@ -279,8 +278,12 @@ def _matching(text: bytes, folded: bytes, matcher: Matcher, count: int) -> Itera
             if is_plain or matches(lines[index]):
                 yield index, lines[index]
         return
+    rarest = _rarest(folded, needles)
+    places = _places(folded, rarest)
+    if not places or any(find_far(folded, needle) < 0 for needle in needles if needle is not rarest):
+        return
     index, counted = count - 1, len(text)
-    for at in reversed(_places(folded, _rarest(folded, needles))):
+    for at in reversed(places):
         start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
         if not is_plain:
             has_all = all(folded.find(needle, start, end) >= 0 for needle in needles)
