@@ -121,6 +121,14 @@ class AlarmController:
         deploying = _deploying(await self._inventory.environments())
         return judge_rule(definition, states, Round((end,), {}, deploying, self._is_paused()))
 
+    async def muted_by_deployments(self, alarms: Collection[Alarm]) -> frozenset[int]:
+        """Those (by id) that are mute now because a deployment runs in their environment."""
+        mutable = [alarm for alarm in alarms if alarm.definition.mute_while_deploying]
+        if not mutable:
+            return frozenset()
+        deploying = _deploying(await self._inventory.environments())
+        return frozenset(alarm.id for alarm in mutable if is_deploying(alarm.definition, deploying))
+
     async def ensure_defaults(self, inventory: Inventory) -> None:
         """Make the alarms that come with each environment, and with the server, where they never were."""
         await self._ensure_defaults(await inventory.environments())
