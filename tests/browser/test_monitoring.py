@@ -310,8 +310,7 @@ def test_the_alarms_of_a_dashboard_change_their_colour_by_themselves(
     visitor.open(GRAPHS)
     states = {item.text.replace("\n", " ") for item in visitor.all("#widget-alarms li")}
     assert states == {"OK Errors", "Alarm Response time", "Insufficient data Certificate end"}
-    alarms = served.sample.alarms
-    alarms.stored[1] = replace(alarms.stored[1], state=State.ALARM)
+    served.do(served.sample.alarms.say(1, State.ALARM))
     visitor.wait(lambda: len(visitor.all("#widget-alarms .is-alarm-alarm")) == 2)
     shown = visitor.find("#widget-alarms .is-alarm-alarm").value_of_css_property("color")
     assert shown == "rgba(180, 38, 29, 1)"

@@ -8,7 +8,7 @@ from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
 from halage.monitor.alarms import definitions, ledger, store
 from halage.monitor.alarms.carriers import Carriers
-from halage.monitor.alarms.composite import parse_rule
+from halage.monitor.alarms.composite import names_in, parse_rule
 from halage.monitor.alarms.controller import AlarmController
 from halage.monitor.alarms.course import course_of
 from halage.monitor.alarms.documents import ACTION_FIELDS, in_words
@@ -106,6 +106,15 @@ class Alarms:
         rows = await self._database.run(store.change_rows, alarm_id, before=before, limit=limit)
         deliveries = await self._database.run(store.delivery_rows, [row.id for row in rows])
         return [store.change_of(row, deliveries) for row in rows]
+
+    async def named_by(self, alarm: Alarm) -> Sequence[Alarm]:
+        """The alarms that its rule names, in the order of the rule; none where it has an expression."""
+        if alarm.definition.rule is None:
+            return ()
+        names = dict.fromkeys(names_in(parse_rule(alarm.definition.rule)))
+        rows = await self._database.run(store.neighbour_rows, alarm.definition.project)
+        found = {row.name: row for row in rows}
+        return [store.alarm_of(found[name]) for name in names if name in found]
 
     async def look(self, alarm_id: int) -> Verdict:
         """What it says of the last period that has ended, with the numbers; nothing changes."""

@@ -82,6 +82,15 @@ def usual_range(definition: Definition) -> int:
     return next((each for each in RANGES_S if each >= wanted), RANGES_S[-1])
 
 
+def marks_of(deployments: Sequence[tuple[float, int]], start: float, end: float) -> list[Mark]:
+    """Deployments (when they ended, the number of their release) as places in [start, end)."""
+    return [
+        Mark(round(100 * (at - start) / (end - start), 2), f"v{number}")
+        for at, number in sorted(deployments)
+        if start <= at < end
+    ]
+
+
 def draw(
     alarm: Alarm, course: Course, changes: Sequence[Change], start: float, end: float, write: Write
 ) -> Picture:

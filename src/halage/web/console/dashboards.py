@@ -1,6 +1,5 @@
 """Dashboards: the list, one of them with its widgets, an environment's own, new ones, documents."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from halage.web.api.dashboards import seen_dashboards
 from halage.web.api.requests_dashboards import LayoutFields
 from halage.web.console.console import Console, Visitor, add, see, status_of
 from halage.web.console.language import Language
-from halage.web.console.live import LOOK_AGAIN_S, Page, live
+from halage.web.console.live import Page, at_each_change, live
 from halage.web.console.ranges import PRESETS, read_range
 
 _LABELS = {
@@ -119,17 +118,17 @@ class DashboardPages:
         widgets = [each for each in shown.layout.widgets if each.kind is WidgetKind.ALARM]
 
         async def source(page: Page) -> None:
-            while True:
+            async def look() -> None:
                 alarms = await self._alarms(visitor)
-                await page.show(
-                    **{
-                        f"alarms-{each.id}": self._console.render(
-                            request, "widget_alarms.html", alarms=_alarms_of(shown, each, alarms)
-                        )
-                        for each in widgets
-                    }
-                )
-                await asyncio.sleep(LOOK_AGAIN_S)
+                parts = {
+                    f"alarms-{each.id}": self._console.render(
+                        request, "widget_alarms.html", alarms=_alarms_of(shown, each, alarms)
+                    )
+                    for each in widgets
+                }
+                await page.show(**parts)
+
+            await at_each_change(self._services.journal, shown.project, look)
 
         return live(self._services, source, still_allowed=lambda: self._seen(request, dashboard))
 
@@ -194,8 +193,7 @@ class DashboardPages:
         }
 
     async def _alarms(self, visitor: Visitor) -> Sequence[Alarm]:
-        visible = visible_projects(visitor.principal)
-        return await self._services.alarms.list(visible=visible)
+        return await self._services.alarms.page(visitor.alarms)
 
     async def _list_page(
         self,

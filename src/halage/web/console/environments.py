@@ -45,11 +45,13 @@ class EnvironmentPages:
         async def source(page: Page) -> None:
             async def look() -> None:
                 facts = await self._facts(project, environment)
+                await self._console.visitor(request)  # counts the alarms anew
                 await page.show(
+                    **{"alarm-count": self._console.render(request, "alarm_count.html", **facts)},
                     **{
                         name: self._console.render(request, f"environment_{name}.html", **facts)
                         for name in _PARTS
-                    }
+                    },
                 )
 
             await at_each_change(self._services.journal, project, look)

@@ -4,6 +4,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from halage.web.console.account import AccountPages
+from halage.web.console.alarm_forms import AlarmFormPages
+from halage.web.console.alarms import AlarmPages
 from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
@@ -37,6 +39,8 @@ def console_router(services: Services) -> APIRouter:
         EventPages(console),
         DashboardPages(console),
         MetricPages(console),
+        AlarmFormPages(console),
+        AlarmPages(console),
     ):
         pages.serve(router)
     add(router, "/", get=_home)
