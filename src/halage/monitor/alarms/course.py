@@ -20,14 +20,16 @@ def course_of(points: PointReader, definition: Definition, start: float, end: fl
     """The values of [start, end) (seconds, epoch) of an alarm with an expression, MOST_VALUES at most."""
     period_s, values = points.read_along(definition, start, end, step_for(definition.period_s, end - start))
     first = math.floor(start / period_s) * period_s
+    # A period that has not ended yet would look like a fall.
+    ended = values.values[: int((end - first) // period_s)]
     bounds: Sequence[Bounds | None] = ()
-    if definition.band is not None and values.values and period_s <= HOUR_S and end - start <= LONGEST_BAND_S:
+    if definition.band is not None and ended and period_s <= HOUR_S and end - start <= LONGEST_BAND_S:
         usual = _usual_hours(points, definition, start, end)
         bounds = [
             _bounds_at(usual.get(_hour(first + place * period_s)), definition.band.width)
-            for place in range(len(values.values))
+            for place in range(len(ended))
         ]
-    return Course(first, period_s, values.values, bounds, values.problem)
+    return Course(first, period_s, ended, bounds, values.problem)
 
 
 def step_for(period_s: int, length_s: float) -> int:

@@ -223,22 +223,25 @@ class Reading:
         """Note what a service, or the description of the API's bodies, finds wrong, at the fields."""
         if isinstance(error, ValidationError):
             for entry in error.errors():
-                self._note(_location(entry["loc"]), str(entry["msg"]))
+                is_shape = entry["type"] == "string_pattern_mismatch"  # a pattern tells nobody anything
+                sentence = self.language.say("alarm_form.text_needed")
+                problem = Problem(sentence, is_english=False) if is_shape else Problem(str(entry["msg"]))
+                self._note(_location(entry["loc"]), problem)
         elif isinstance(error, AlarmConflict) and error.facts.get("name"):
-            self._note("name", error.message)
+            self._note("name", Problem(error.message))
         elif isinstance(error, BadExpression | TooLarge):
-            self._note("expression", error.message)
+            self._note("expression", Problem(error.message))
         elif entries := error.facts.get("errors"):
             for entry in entries:
-                self._note(entry["location"], f"found {entry['found']}; allowed is {entry['allowed']}")
+                words = f"found {entry['found']}; allowed is {entry['allowed']}"
+                self._note(entry["location"], Problem(words))
         else:
-            self._note("", error.message)
+            self._note("", Problem(error.message))
 
-    def _note(self, location: str, text: str) -> None:
-        for part in self._fields(location):
-            self.problems.setdefault(part, Problem(text))
+    def _note(self, location: str, problem: Problem) -> None:
+        self.problems.setdefault(self._field(location), problem)
 
-    def _fields(self, location: str) -> Sequence[str]:
+    def _field(self, location: str) -> str:
         """The field that a location means; where it means one of several, the first that the form shows."""
         first = location.split(", ")[0]
         match first.split("."):
@@ -247,10 +250,10 @@ class Reading:
                 inner = rest[0] if rest else "on"
                 if inner == "to" and self.form.text(f"{prefix}.kind") == "scale":
                     inner = "number"
-                return [f"{prefix}.{_PLACES.get(inner, inner)}"]
+                return f"{prefix}.{_PLACES.get(inner, inner)}"
         if first in ("expression", "rule") and location != first:
             first = "rule" if self.form.text("what") == "rule" else "expression"
-        return [_PLACES.get(first, first)]
+        return _PLACES.get(first, first)
 
 
 def _texts_of(action: Mapping[str, Any]) -> dict[str, str]:

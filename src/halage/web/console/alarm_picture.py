@@ -20,6 +20,8 @@ MOST_CHANGES = 200
 _USUAL_PERIODS = 100
 """As many of its periods at least are shown at first."""
 _MOST_TIMES = 6
+_ROOM = 8.0
+"""Per cent of the width that the name of a release takes on a telephone."""
 _DAY_S = 86400
 _TIME_STEPS_S = (300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, _DAY_S, 2 * _DAY_S, 7 * _DAY_S)
 
@@ -83,11 +85,15 @@ def usual_range(definition: Definition) -> int:
 
 
 def marks_of(deployments: Sequence[tuple[float, int]], start: float, end: float) -> list[Mark]:
-    """Deployments (when they ended, the number of their release) as places in [start, end)."""
+    """Deployments (when they ended, the number of their release) as places in [start, end).
+
+    One whose name would run into the next one, or out of the picture, has none.
+    """
+    found = sorted(each for each in deployments if start <= each[0] < end)
+    places = [round(100 * (at - start) / (end - start), 2) for at, _ in found] + [100.0]
     return [
-        Mark(round(100 * (at - start) / (end - start), 2), f"v{number}")
-        for at, number in sorted(deployments)
-        if start <= at < end
+        Mark(place, f"v{number}" if after - place > _ROOM else "")
+        for place, after, (_, number) in zip(places[:-1], places[1:], found, strict=True)
     ]
 
 

@@ -132,7 +132,11 @@ class AlarmPages:
                 # Projects come and go, and so do the visitor's roles in them.
                 visitor = await self._allowed(request, choice.project)
                 facts = await self._list_facts(visitor, choice)
-                await page.show(alarms=self._console.render(request, "alarm_rows.html", **facts))
+                parts = {"alarms": self._console.render(request, "alarm_rows.html", **facts)}
+                if choice.project is not None:
+                    place = (choice.project, facts["tab_environment"])
+                    parts["alarm-count"] = self._console.alarm_count(request, *place)
+                await page.show(**parts)
 
             await at_each_change(self._services.journal, choice.project, look)
 
@@ -153,6 +157,7 @@ class AlarmPages:
         resource = "server" if choice.project is None else f"project/{choice.project}"
         return {
             "choice": choice,
+            "tab_environment": choice.environment if choice.path != "/alarms" else None,
             "project": choice.project,
             "counts": counts,
             "states": (None, State.ALARM, State.INSUFFICIENT_DATA, State.OK),

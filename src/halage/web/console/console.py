@@ -174,6 +174,10 @@ class Console:
             **facts,
         )
 
+    def alarm_count(self, request: Request, project: str, environment: str | None = None) -> str:
+        """How many alarms of a place are in alarm, as it stands at a tab."""
+        return self.render(request, "alarm_count.html", project=project, environment_name=environment)
+
     def page(self, request: Request, template: str, code: int = 200, /, **facts: Any) -> Response:
         """A whole page, answered with the status `code`."""
         facts.setdefault("problem", None)

@@ -47,7 +47,7 @@ class EnvironmentPages:
                 facts = await self._facts(project, environment)
                 await self._console.visitor(request)  # counts the alarms anew
                 await page.show(
-                    **{"alarm-count": self._console.render(request, "alarm_count.html", **facts)},
+                    **{"alarm-count": self._console.alarm_count(request, project, environment)},
                     **{
                         name: self._console.render(request, f"environment_{name}.html", **facts)
                         for name in _PARTS

@@ -96,7 +96,7 @@ class ProjectPages:
                 facts = _facts(await self._services.projects.show(project))
                 await self._console.visitor(request)  # counts the alarms anew
                 await page.show(
-                    **{"alarm-count": self._console.render(request, "alarm_count.html", **facts)},
+                    **{"alarm-count": self._console.alarm_count(request, project)},
                     environments=self._console.render(request, "project_environments.html", **facts),
                     runs=self._console.render(request, "run_list.html", **facts),
                 )

@@ -709,6 +709,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
     database = Database(f"sqlite:///{directory}/halage.db", clock=clock, journal=journal)
     metadata.create_all(database.engine)
     access = Access(database, clock, directory / "key", passwords=Passwords(time_cost=1, memory_kib=8))
+    access.secrets.make_key()
     await access.create_user("root", password=PASSWORD, is_admin=True, actor="halage")
     for name, role in (("marie", Role.ADMIN), ("paul", Role.DEVELOPER), ("zoe", Role.VIEWER)):
         await access.create_user(name, password=PASSWORD, actor="root")
