@@ -80,7 +80,7 @@ def test_a_band_a_rule_and_one_that_tells_everyone(as_dev: Halage) -> None:
     assert refused.code == 1 and "the rule of both names it" in refused.err
 
 
-def test_alarms_are_listed_by_place_and_state(as_dev: Halage, as_admin: Halage, served: Served) -> None:
+def test_alarms_are_listed_by_place_and_state(as_dev: Halage, served: Served) -> None:
     alarm = made(as_dev, "listed", "--environment", "prod", "--expression", LATENCY, "--above", "1")
     say(served, alarm, State.ALARM, "1 of the last 1 values is > 1: 640")
     table = as_dev("alarm", "list", "--environment", "prod", "--state", "ALARM")
