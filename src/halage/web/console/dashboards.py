@@ -119,7 +119,7 @@ class DashboardPages:
 
         async def source(page: Page) -> None:
             async def look() -> None:
-                alarms = await self._alarms(visitor)
+                alarms = await self._alarms(visitor, shown)
                 parts = {
                     f"alarms-{each.id}": self._console.render(
                         request, "widget_alarms.html", alarms=_alarms_of(shown, each, alarms)
@@ -173,7 +173,7 @@ class DashboardPages:
         layout = shown.layout
         if shown.is_made:
             layout = _worded(layout, self._console.language(request))
-        alarms = await self._alarms(visitor)
+        alarms = await self._alarms(visitor, shown)
         widgets = in_reading_order(layout.widgets)
         resource = "server" if shown.project is None else f"project/{shown.project}"
         return {
@@ -183,7 +183,7 @@ class DashboardPages:
                 (widget, document, _alarms_of(shown, widget, alarms))
                 for widget, document in zip(widgets, _documents(layout), strict=True)
             ],
-            "alarms": [each for each in alarms if each.definition.project == shown.project],
+            "alarms": alarms,
             "range": read_range(request.query_params, layout.range_s),
             "presets": PRESETS,
             "kinds": list(WidgetKind),
@@ -192,8 +192,11 @@ class DashboardPages:
             "has_alarms": any(each.kind is WidgetKind.ALARM for each in widgets),
         }
 
-    async def _alarms(self, visitor: Visitor) -> Sequence[Alarm]:
-        return await self._services.alarms.page(visitor.alarms)
+    async def _alarms(self, visitor: Visitor, shown: Dashboard) -> Sequence[Alarm]:
+        """Those of the dashboard's project, or of the server, that the visitor may see."""
+        of_server = replace(visitor.alarms, visible=frozenset())
+        of_project = replace(visitor.alarms, project=shown.project)
+        return await self._services.alarms.page(of_server if shown.project is None else of_project)
 
     async def _list_page(
         self,
@@ -246,10 +249,9 @@ def _alarms_of(shown: Dashboard, widget: Widget, alarms: Sequence[Alarm]) -> lis
     """Those that an alarm widget shows: the chosen ones, else all of the dashboard's place."""
     if widget.kind is not WidgetKind.ALARM:
         return []
-    own = [each for each in alarms if each.definition.project == shown.project]
     if widget.alarms:
-        return [each for each in own if each.id in widget.alarms]
-    return [each for each in own if shown.environment in (None, each.definition.environment)]
+        return [each for each in alarms if each.id in widget.alarms]
+    return [each for each in alarms if shown.environment in (None, each.definition.environment)]
 
 
 def _read_layout(text: str) -> Layout:
