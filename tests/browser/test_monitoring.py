@@ -270,7 +270,7 @@ def test_widgets_are_added_edited_and_deleted(visitor: Visitor, served: Served, 
     visitor.find("#widget-dialog button.main").click()
     visitor.wait(lambda: is_drawn(visitor, "#widget-w2"))
     visitor.find("#save").click()
-    visitor.wait(lambda: "The parentheses do not match" in visitor.text("#save-problem"))
+    visitor.wait(lambda: "`)` is missing" in visitor.text("#save-problem"))
 
     visitor.find("#widget-w2 [data-edit]").click()
     assert visitor.find("#widget-title").get_attribute("value") == "Orders"
