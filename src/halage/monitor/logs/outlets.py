@@ -170,7 +170,7 @@ class LogOutlets:
     async def delete(self, outlet_id: int, *, actor: str) -> None:
         """Send no more. Raises NoSuchOutlet."""
         row = await self._row(outlet_id)
-        await self._database.run(_delete, outlet_id, row.name, actor)
+        await self._database.run(_delete, row, actor)
         self._changed.set()
 
     async def _set_paused(self, outlet_id: int, is_paused: bool, actor: str) -> Outlet:
@@ -296,8 +296,7 @@ def _create(tx: Transaction, values: dict[str, Any]) -> int:
         "monitor:SetOutlet",
         actor=values["created_by"],
         subject=f"outlet {values['name']}",
-        address=values["address"],
-        groups=values["groups"],
+        after=_told(values["address"], values["groups"]),
     )
     return number
 
@@ -309,9 +308,15 @@ def _pause(tx: Transaction, outlet_id: int, name: str, is_paused: bool, actor: s
     )
 
 
-def _delete(tx: Transaction, outlet_id: int, name: str, actor: str) -> None:
-    tx.change(delete(table).where(table.c.id == outlet_id))
-    tx.record("monitor:DeleteOutlet", actor=actor, subject=f"outlet {name}")
+def _delete(tx: Transaction, row: Any, actor: str) -> None:
+    tx.change(delete(table).where(table.c.id == row.id))
+    before = _told(row.address, row.groups)
+    tx.record("monitor:DeleteOutlet", actor=actor, subject=f"outlet {row.name}", before=before)
+
+
+def _told(address: str, groups: Sequence[str]) -> dict[str, Any]:
+    """An outlet for the journal: what is behind a question mark may be a secret."""
+    return {"address": address.partition("?")[0], "groups": list(groups)}
 
 
 def _advance(tx: Transaction, outlet_id: int, cursor: int) -> None:
