@@ -25,6 +25,7 @@ from halage.monitor.logs.collector import HttpChannel
 from halage.monitor.logs.errors import BadOutlet, NameTaken, NoSuchOutlet
 from halage.monitor.logs.model import KeptLine, Outlet, OutletState
 from halage.monitor.logs.reader import LogReader
+from halage.monitor.logs.rules import check_outlet
 from halage.monitor.logs.syslog import DatagramChannel, StreamChannel
 from halage.monitor.logs.tables import log_outlets_table as table
 
@@ -138,6 +139,7 @@ class LogOutlets:
     ) -> Outlet:
         """Send lines on from now on. Raises BadOutlet, NameTaken, KeyUnusable."""
         kind = kind_of(address)
+        check_outlet(name, groups, headers)
         if headers and kind != "http":
             raise BadOutlet("Headers are for collectors at http:// and https:// addresses alone.")
         values = {

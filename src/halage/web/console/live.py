@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Response
 
+from halage.base.errors import HalageError
 from halage.base.journal import Journal
 from halage.web.services import Services
 from halage.web.streams import Emit, Event, EventStream
@@ -67,15 +68,26 @@ def live(services: Services, *sources: Source, still_allowed: Callable[[], Await
 
     async def produce(emit: Emit) -> None:
         page = Page(emit)
-        async with asyncio.TaskGroup() as group:
-            for source in sources:
-                group.create_task(_run(source, page), name="live page source")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in sources:
+                    group.create_task(_run(source, page), name="live page source")
+        except ExceptionGroup as errors:
+            raise _expected(errors) or errors from None
         await page.end()
 
     async def ask() -> None:
         await still_allowed()
 
     return EventStream(produce, stopping=services.stopping, still_allowed=ask)
+
+
+def _expected(errors: ExceptionGroup) -> HalageError | None:
+    """The failure that the other end is told of, if there is no other kind among them."""
+    expected, others = errors.split(HalageError)
+    while isinstance(expected, ExceptionGroup):
+        expected = expected.exceptions[0]  # type: ignore[assignment]
+    return expected if others is None and isinstance(expected, HalageError) else None
 
 
 async def _run(source: Source, page: Page) -> None:

@@ -50,6 +50,18 @@ def iso(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def clock(at: float | None) -> str:
+    """A moment in UTC to the millisecond, in a form whose parts stand in fixed places; nothing for None."""
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).isoformat(" ", "milliseconds").partition("+")[0]
+
+
+def iso_ms(at: float) -> str:
+    """A moment for programs, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def stopwatch(language: Language, started_at: float | None, finished_at: float | None) -> Markup:
     """How long something took; while it runs, since when, which the page's script counts up."""
     if started_at is None:
@@ -85,5 +97,7 @@ def vocabulary(language: Language) -> dict[str, Callable[..., object]]:
         "stopwatch": lambda start, end: stopwatch(language, start, end),
         "stamp": console_stamp,
         "iso": iso,
+        "iso_ms": iso_ms,
+        "clock": clock,
         "short": short,
     }
