@@ -140,7 +140,8 @@ class LogChoice:
         if self.before:
             parts |= {"before": self.before, "trail": ".".join(map(str, self.trail))}
         parts |= changes
-        return _written({"place": self.place, "group": self.kinds if self.project else (), **parts})
+        # An empty place is one too: the server's own log.
+        return f"place={self.place}&" + _written({"group": self.kinds if self.project else (), **parts})
 
     @property
     def first_page(self) -> str:

@@ -22,6 +22,17 @@ def duration(language: Language, seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+_ROUND = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+def period(language: Language, seconds: float) -> str:
+    """A length of time that somebody chose, such as `30 s`, `5 min` or `2 d`."""
+    for unit, length in _ROUND:
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f} {language.say('format.day') if unit == 'd' else unit}"
+    return f"{seconds:.0f} s"
+
+
 def size(language: Language, size_bytes: int | None) -> str:
     """A size such as `512 KiB` or `3.4 MiB`; nothing for None."""
     if size_bytes is None:
@@ -92,6 +103,7 @@ def vocabulary(language: Language) -> dict[str, Callable[..., object]]:
         "t": language.say,
         "n": language.count,
         "duration": lambda seconds: duration(language, seconds),
+        "period": lambda seconds: period(language, seconds),
         "size": lambda size_bytes: size(language, size_bytes),
         "moment": lambda at: moment(language, at),
         "stopwatch": lambda start, end: stopwatch(language, start, end),

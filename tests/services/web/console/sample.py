@@ -557,7 +557,7 @@ def sample_alarms() -> list[Alarm]:
 LINES = {
     ("boutique.prod/instances", "i-7"): (
         b"Serving on 127.20.0.7:8000",
-        b'{"level": "info", "message": "order placed", "order": {"id": 4711, "total": "59.90"}, "user": "ada"}',
+        b'{"level": "info", "message": "order placed", "order": {"id": 4711, "total": 59.9}, "user": "ada"}',
         b"[2026-11-23 19:20:41] production.WARNING: slow query: 812 ms",
     ),
     ("boutique.prod/instances", "i-8"): (
@@ -567,8 +567,8 @@ LINES = {
         b"long " + b"x" * 5000,
     ),
     ("boutique.prod/access", "i-7"): (
-        b"1784000000123 203.0.113.5 51234 boutique.prod http i-7 be 200 512 0 0 0 3 3 - GET /brands/7 HTTP/1.1",
-        b"1784000000456 203.0.113.5 51234 boutique.prod http i-7 be 503 512 0 0 0 3 3 - GET /cart HTTP/1.1",
+        b"1784000000123 203.0.113.5 51234 boutique.prod web i-7 be 200 5 0 0 0 3 3 - GET /brands/7 HTTP/1.1",
+        b"1784000000456 203.0.113.5 51234 boutique.prod web i-7 be 503 5 0 0 0 3 3 - GET /cart HTTP/1.1",
     ),
     ("boutique.dev/instances", "i-2"): (b"on dev",),
     ("boutique/builds", "job-1"): (b"composer install", b"OK (128 tests)"),

@@ -178,7 +178,7 @@ async def test_a_flood_shows_its_end_and_says_how_much_there_was(visits: Visits,
     connect = f"{ENVIRONMENT}/live?after={await sample.services.logs.last_id()}"
     async with visit.live(connect) as live:
         await keep(sample, *(b"flood %d" % number for number in range(3000)))
-        shown = []
+        shown: list[str] = []
         missing = 0
         while not shown or shown[-1] != "flood 2999":
             data = (await live.next("lines")).data
