@@ -1,6 +1,7 @@
 """`halage logs` and `halage log`: lines of instances, builds and the balancer; filters; outlets."""
 
 import fnmatch
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -156,6 +157,11 @@ def create_filter(
     """Count what a search finds, from now on, in a metric of the site's own."""
     session = session_of(context)
     wanted = _search(search, without, ignore_case, field, stream)
+    if not re.fullmatch(r"[a-z0-9-]+(/builds|\.[a-z0-9-]+/(instances|access))", group):
+        raise Invalid(
+            f"A group is written shop.prod/instances, shop.prod/access or shop/builds, not {group!r}: "
+            "`halage log groups` lists those that have lines."
+        )
     with session.connect() as client:
         made = client.create_log_filter(group, metric, wanted)
     session.tell(f"Filter {made['id']} counts {_in_words(made['search'])} in {metric} from now on.", made)
@@ -217,6 +223,7 @@ def create_outlet(
 ) -> None:
     """Send lines on from now on, to syslog or to an HTTP collector."""
     session = session_of(context)
+    _check_outlet(name, address, has_headers=bool(header))
     headers = dict(_header(text) for text in header or ())
     with session.connect() as client:
         made = client.create_log_outlet(name, address, groups=group or ["*"], headers=headers)
@@ -291,9 +298,16 @@ def _search(
         "text": text,
         "not_text": without,
         "ignore_case": ignore_case,
-        "fields": list(fields or ()),
+        "fields": _checked(fields),
         "stream": stream,
     }
+
+
+def _checked(fields: Sequence[str] | None) -> list[str]:
+    for each in fields or ():
+        if not re.fullmatch(r"[^=~]+[=~].*", each):
+            raise Invalid(f"A field is written level=error (is) or path~checkout (contains), not {each!r}.")
+    return list(fields or ())
 
 
 def _conditions(
@@ -310,7 +324,7 @@ def _conditions(
         "text": text or None,
         "not_text": without or None,
         "ignore_case": "true" if ignore_case else None,
-        "field": list(fields) if fields else None,
+        "field": _checked(fields) or None,
         "stream": stream,
         "from": _moment(since, now),
         "to": _moment(until, now),
@@ -373,8 +387,10 @@ def _tell_why(client: "Client", project: str | None, groups: Sequence[str]) -> N
 def _print_counts(session: Session, counts: dict[str, Any], period_s: int) -> None:
     start = datetime.fromisoformat(counts["start"])
     highest = max(counts["counts"], default=0)
-    rows = []
+    rows: list[list[str]] = []
     for number, count in enumerate(counts["counts"]):
+        if not rows and not count:
+            continue  # the table begins with the first lines
         at = start + timedelta(seconds=number * counts["period_s"])
         bar = "#" * round(BAR * count / highest) if highest else ""
         rows.append([local(at.isoformat()), str(count), bar])
@@ -387,7 +403,7 @@ def _print_counts(session: Session, counts: dict[str, Any], period_s: int) -> No
         terminal.print_note(problem, "yellow")
     if counts["period_s"] != period_s:
         terminal.print_note(f"Each count is of {counts['period_s']:g} s: shorter ones would be too many.")
-    session.show(("from", "lines", ""), rows, counts, empty="Nothing.")
+    session.show(("from", "lines", ""), rows, counts, empty="No line is like that.")
 
 
 def _write(file: Path, lines: Iterator[str]) -> int:
@@ -416,7 +432,21 @@ def _in_words(search: dict[str, Any]) -> str:
     words += [f'not "{search["not_text"]}"'] if search["not_text"] else []
     words += search["fields"]
     words += [f"of {search['stream']}"] if search["stream"] else []
+    words += ["in any case"] if search["ignore_case"] else []
     return ", ".join(words) or "every line"
+
+
+def _check_outlet(name: str, address: str, *, has_headers: bool) -> None:
+    """Say what is wrong before the server does: it can only say which of two forms is not met."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
+        raise Invalid(f"An outlet cannot be called {name!r}: take small letters, digits and `-`.")
+    if not re.fullmatch(r"(udp|tcp|tls)://[^/:@]+:[0-9]+|https?://[^/@]+(/.*)?", address):
+        raise Invalid(
+            f"Lines cannot be sent to {address!r}: write udp://, tcp:// or tls://HOST:PORT for syslog, "
+            "http://... or https://... (without a password in it) for a collector of JSON lines."
+        )
+    if has_headers and not address.startswith("http"):
+        raise Invalid("Headers are for collectors at http:// and https:// addresses alone.")
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -195,22 +195,22 @@ def _create(tx: Transaction, group: Group, metric: str, search: Search, actor: s
         actor=actor,
         subject=f"filter {metric} of {group.name}",
         project=group.project,
-        after=_to_document(search),
+        after=_in_words(metric, group.name, search),
     )
     row = tx.execute(select(table).where(table.c.id == number)).one()
     return _view(row)
 
 
 def _change(tx: Transaction, filter_: LogFilter, search: Search, actor: str) -> None:
-    table, after = log_filters_table, _to_document(search)
-    tx.change(update(table).where(table.c.id == filter_.id).values(search=after))
+    table = log_filters_table
+    tx.change(update(table).where(table.c.id == filter_.id).values(search=_to_document(search)))
     tx.record(
         "monitor:SetLogFilter",
         actor=actor,
         subject=f"filter {filter_.metric} of {filter_.group}",
         project=filter_.project,
-        before=_to_document(filter_.search),
-        after=after,
+        before=_in_words(filter_.metric, filter_.group, filter_.search),
+        after=_in_words(filter_.metric, filter_.group, search),
     )
 
 
@@ -221,8 +221,14 @@ def _delete(tx: Transaction, filter_: LogFilter, actor: str) -> None:
         actor=actor,
         subject=f"filter {filter_.metric} of {filter_.group}",
         project=filter_.project,
-        before=_to_document(filter_.search),
+        before=_in_words(filter_.metric, filter_.group, filter_.search),
     )
+
+
+def _in_words(metric: str, group: str, search: Search) -> dict[str, Any]:
+    """What the journal shows of a filter."""
+    searched = {name: value for name, value in _to_document(search).items() if value}
+    return {"metric": metric, "group": group, **searched}
 
 
 def _forget(tx: Transaction, project: str) -> None:

@@ -1,13 +1,12 @@
 """Routes about logs: searched, counted, followed, sent on."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
 from starlette.responses import StreamingResponse
 
-from halage.monitor.logs.collector import json_lines
+from halage.monitor.logs.collector import json_lines, moment_of
 from halage.monitor.logs.errors import NoSuchLogFilter
 from halage.monitor.logs.matching import make_matcher
 from halage.monitor.logs.model import OWN_GROUP, Group, KeptLine, Search
@@ -181,12 +180,7 @@ async def _written(door: Services, groups: Sequence[str], wanted: Search, form: 
 def _in_form(lines: Sequence[KeptLine], form: str) -> bytes:
     if form == "json":
         return json_lines(lines)
-    return b"".join(
-        f"{datetime.fromtimestamp(line.at, UTC).isoformat(timespec='milliseconds')} {line.stream} ".encode()
-        + line.text
-        + b"\n"
-        for line in lines
-    )
+    return b"".join(f"{moment_of(line)} {line.stream} ".encode() + line.text + b"\n" for line in lines)
 
 
 # -- filters

@@ -1,6 +1,5 @@
 """Which lines the page of logs shows, as its address says it. Pure."""
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -223,6 +222,4 @@ def _fields(query: QueryParams) -> tuple[str, ...]:
 
 
 def _number(text: str) -> int | None:
-    with contextlib.suppress(ValueError):
-        return int(text) if text.isascii() and len(text) < 17 else None
-    return None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 17 else None

@@ -22,6 +22,8 @@ _WORDS = {
 }
 _NUMBERS = {"10": "debug", "20": "debug", "40": "warning", "50": "error", "60": "error"}
 """Of pino and bunyan: https://getpino.io/#/docs/api?id=loggerlevel-string-gettersetter"""
+_ANSWERS = {"5": "error", "4": "warning"}
+"""By the first digit of an answer's status."""
 _LEVEL_FIELDS = ("level", "severity", "levelname", "log.level", "lvl")
 _IN_TEXT = re.compile(
     r"\b(EMERGENCY|ALERT|CRITICAL|FATAL|ERROR|WARNING|WARN|DEBUG|TRACE)\b"
@@ -70,6 +72,9 @@ def _shown(line: KeptLine, names_environments: bool) -> ShownLine:
     place, _, kind = line.group.partition("/")
     document = read_json(line.text)
     text = line.words
+    level = level_of(text, document, kind)
+    if kind == "access" and document is not None:
+        text = _request_of(document) or text
     return ShownLine(
         id=line.id,
         at=line.at,
@@ -77,11 +82,20 @@ def _shown(line: KeptLine, names_environments: bool) -> ShownLine:
         stream=line.stream,
         kind=kind or place,
         colour=colour_of(line.stream),
-        level=level_of(text, document, kind),
+        level=level,
         text=text[:LONGEST_SHOWN],
         missing=max(0, len(text) - LONGEST_SHOWN),
         fields=() if document is None else tuple(_fields(document, "", 0))[:_MOST_FIELDS],
     )
+
+
+def _request_of(document: Mapping[str, Any]) -> str:
+    """A line of the access log, shorter: `200 GET /path 33 ms`; its fields tell the rest."""
+    status, method, path = (document.get(name) for name in ("status", "method", "path"))
+    if not isinstance(method, str) or not isinstance(path, str):
+        return ""
+    took = document.get("response_ms")
+    return f"{status or '-'} {method} {path}" + (f" {took} ms" if isinstance(took, str) else "")
 
 
 def colour_of(stream: str) -> int:
@@ -92,11 +106,8 @@ def colour_of(stream: str) -> int:
 
 def level_of(text: str, document: Mapping[str, Any] | None, kind: str) -> str:
     """`error`, `warning`, `debug`, or empty where a line says nothing of the kind."""
-    if kind == "access":
-        # The eighth word of HAProxy's line is the status of the answer.
-        words = text.split(" ", 8)
-        first = words[7][:1] if len(words) > 8 and words[7].isdecimal() else ""
-        return {"5": "error", "4": "warning"}.get(first, "")
+    if kind == "access" and document is not None:
+        return _ANSWERS.get(str(document.get("status"))[:1], "")
     if document is not None:
         for name in _LEVEL_FIELDS:
             if isinstance(value := document.get(name), str):

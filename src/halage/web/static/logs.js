@@ -22,7 +22,17 @@
       if (time.textContent !== text) time.textContent = text;
     }
   }
+
+  // Streams of one page get different colours as long as there are some: by the order in which they come.
+  const colours = new Map();
+  function colour(line) {
+    const from = line.querySelector(".from");
+    if (from === null) return;
+    if (!colours.has(from.title)) colours.set(from.title, (colours.size % 8) + 1);
+    from.className = `from stream-${colours.get(from.title)}`;
+  }
   function localiseLine(line) {
+    colour(line);
     const time = line.querySelector("time.at");
     if (time === null) return;
     const [day, clock] = local(new Date(time.dateTime), true);

@@ -567,8 +567,8 @@ LINES = {
         b"long " + b"x" * 5000,
     ),
     ("boutique.prod/access", "i-7"): (
-        b"1784000000123 203.0.113.5 51234 boutique.prod web i-7 be 200 5 0 0 0 3 3 - GET /brands/7 HTTP/1.1",
-        b"1784000000456 203.0.113.5 51234 boutique.prod web i-7 be 503 5 0 0 0 3 3 - GET /cart HTTP/1.1",
+        b'{"method":"GET","path":"/brands/7","status":200,"response_ms":3,"client":"203.0.113.5"}',
+        b'{"method":"GET","path":"/cart","status":503,"response_ms":3,"client":"203.0.113.5"}',
     ),
     ("boutique.dev/instances", "i-2"): (b"on dev",),
     ("boutique/builds", "job-1"): (b"composer install", b"OK (128 tests)"),
