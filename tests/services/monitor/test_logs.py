@@ -385,6 +385,25 @@ async def test_what_goes_wrong_is_told_once_and_lines_wait(
         assert await texts_of(logs, ACCESS.name) == ["waits"]
 
 
+async def test_what_is_too_old_goes_when_the_server_starts_and_a_silent_instance_is_not_read_again(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    by_hand.instances = ["i-1.1"]
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        compute.print("i-1.1", b"long ago\n")
+        await logs.round()
+    await clock.advance(40 * 86400)
+    by_hand.instances = []  # not known yet
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        assert await texts_of(logs) == ["long ago"]
+        await logs.round()
+        assert await texts_of(logs) == []
+        by_hand.instances = ["i-1.1"]
+        compute.print("i-1.1", b"again\n")
+        await logs.round()
+        assert await texts_of(logs) == ["again"]
+
+
 async def test_rounds_go_on_by_themselves(
     data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
 ) -> None:
