@@ -252,6 +252,10 @@ async def test_filters_are_for_developers_of_the_project(visits: Visits, sample:
     await (await visits.by("root")).send("/logs/filters", group="secret-plan.prod/instances", metric="theirs")
     number = (await sample.services.logs.filters.list())[0].id
     assert (await paul.send(f"/logs/filters/{number}/delete")).status_code == 404
+    await paul.send("/logs/filters", **fields)
+    own = (await sample.services.logs.filters.list("boutique"))[0].id
+    for address in (f"/logs/filters/{own}", f"/logs/filters/{own}/delete"):
+        assert (await zoe.send(address)).status_code == 403, "a viewer changes nothing"
     assert "theirs" not in (await paul.get("/logs/filters")).text
     assert "New filter" not in (await zoe.get("/logs/filters")).text
     assert (await paul.client.post("/logs/filters", data=fields)).status_code == 403, "without a token"
