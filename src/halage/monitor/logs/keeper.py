@@ -57,7 +57,7 @@ class LogKeeper:
         self._gatherer = Gatherer(around.compute, self._intake)
         self._thread = ThreadPoolExecutor(1, "log writer")
         self._followers = 0
-        self._cleaned_at = around.clock.monotonic()
+        self._cleaned_at = around.clock.monotonic() - CLEANING_S  # a server that often starts cleans too
         self._told = Figures()
         self._trouble = ""
         self._is_closed = False
@@ -167,7 +167,8 @@ class LogKeeper:
         if self._clock.monotonic() - self._cleaned_at >= CLEANING_S:
             self._cleaned_at = self._clock.monotonic()
             self._store.drop_old(now)
-            self._store.forget_sources(self._gatherer.known, now - _SOURCE_KEPT_S)
+            if known := self._gatherer.known:  # without: the inventory may not have been told yet
+                self._store.forget_sources(known, now - _SOURCE_KEPT_S)
 
     def _count(self, now: float) -> None:
         figures, told = self._intake.figures, self._told

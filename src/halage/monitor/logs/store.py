@@ -349,7 +349,9 @@ class LogStore:
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > _SPARE_PAGES:
             wanted = min(free - _SPARE_PAGES, _VACUUMED_AT_ONCE)
-            self._db.execute(f"PRAGMA incremental_vacuum({wanted})").fetchall()
+            # Not `execute`: that takes one step, and each step frees one page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({wanted})")
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _add(fresh: _Fresh, stream_id: int, lines: Sequence[Line]) -> None:

@@ -10,6 +10,8 @@ from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
 from halage.web.console.events import EventPages
+from halage.web.console.log_settings import LogSettingPages
+from halage.web.console.logs import LogPages
 from halage.web.console.members import MemberPages
 from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
@@ -37,6 +39,8 @@ def console_router(services: Services) -> APIRouter:
         AccountPages(console),
         UserPages(console),
         EventPages(console),
+        LogPages(console),
+        LogSettingPages(console),
         DashboardPages(console),
         MetricPages(console),
         AlarmFormPages(console),

@@ -25,16 +25,20 @@ def duration(language: Language, seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def period(seconds: float) -> str:
-    """A length that people chose, to the point: `10 s`, `5 min`, `90 min`, `1 h`."""
-    if seconds % 3600 == 0:
-        return f"{seconds // 3600:g} h"
-    return f"{seconds // 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"
-
-
 def figure(language: Language, value: float | None) -> str:
     """A number of a metric with six digits that count; a dash for none."""
     return NOTHING if value is None else f"{value:.6g}".replace(".", language.say("format.decimal"))
+
+
+_ROUND = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+def period(language: Language, seconds: float) -> str:
+    """A length of time that somebody chose, such as `30 s`, `5 min` or `2 d`."""
+    for unit, length in _ROUND:
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f} {language.say('format.day') if unit == 'd' else unit}"
+    return f"{seconds:.0f} s"
 
 
 def size(language: Language, size_bytes: int | None) -> str:
@@ -63,6 +67,18 @@ def moment(language: Language, at: float | None) -> Markup:
 def iso(at: float | None) -> str:
     """A moment for programs, in UTC; nothing for None."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(at: float | None) -> str:
+    """A moment in UTC to the millisecond, in a form whose parts stand in fixed places; nothing for None."""
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).isoformat(" ", "milliseconds").partition("+")[0]
+
+
+def iso_ms(at: float) -> str:
+    """A moment for programs, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def stopwatch(language: Language, started_at: float | None, finished_at: float | None) -> Markup:
@@ -95,12 +111,14 @@ def vocabulary(language: Language) -> dict[str, Callable[..., object]]:
         "t": language.say,
         "n": language.count,
         "duration": lambda seconds: duration(language, seconds),
-        "period": period,
         "figure": lambda value: figure(language, value),
+        "period": lambda seconds: period(language, seconds),
         "size": lambda size_bytes: size(language, size_bytes),
         "moment": lambda at: moment(language, at),
         "stopwatch": lambda start, end: stopwatch(language, start, end),
         "stamp": console_stamp,
         "iso": iso,
+        "iso_ms": iso_ms,
+        "clock": clock,
         "short": short,
     }

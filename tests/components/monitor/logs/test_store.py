@@ -202,6 +202,21 @@ def test_a_file_that_is_too_large_loses_the_oldest_and_shrinks(tmp_path: Path) -
     assert (tmp_path / FILE).stat().st_size < limit + 16 * 1024**2, "space is given back"
 
 
+def test_space_is_given_back_at_once_while_the_file_is_open(tmp_path: Path) -> None:
+    chance, file = random.Random(6), tmp_path / FILE
+    store = LogStore(tmp_path, KeepLimits())
+    for _ in range(40):
+        store.write([_entry(*(chance.randbytes(512).hex() for _ in range(1024)))], NOW)
+        _merge_all(store)
+    store.close()
+    before = file.stat().st_size
+    store = LogStore(tmp_path, KeepLimits(keep_bytes=4 * 1024**2))
+    store.drop_old(NOW)
+    spare = 8 * 1024**2
+    assert file.stat().st_size < 4 * 1024**2 + spare + 1024**2 < before
+    store.close()
+
+
 def test_a_project_is_forgotten_whole(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     other = Group.named("shop2.prod/instances")

@@ -19,6 +19,7 @@ from halage.base.errors import Conflict, NotFound
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
+from halage.compute.drivers.memory import MemoryDriver
 from halage.environment.model import (
     Colour,
     Deployment,
@@ -26,7 +27,6 @@ from halage.environment.model import (
     Environment,
     Instance,
     InstanceState,
-    LogLine,
     Phase,
     Release,
     Variable,
@@ -46,6 +46,10 @@ from halage.monitor.alarms.model import (
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.alarms.store import alarm_changes_table, alarm_deliveries_table, alarms_table
 from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.logs.keeper import Surroundings
+from halage.monitor.logs.model import Group, Line
+from halage.monitor.logs.service import Logs
+from halage.monitor.logs.store import KeepLimits
 from halage.monitor.metrics.expression import parse
 from halage.monitor.metrics.model import Kind, SeriesKey
 from halage.monitor.metrics.model import Sample as MetricSample
@@ -55,7 +59,7 @@ from halage.project.model import Overview, Project
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
-from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
+from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, NoInventory, git_app
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -455,7 +459,6 @@ class SampleEnvironments(FakeEnvironments):
         }
     )
     set: dict[str, Variable] = field(default_factory=dict)
-    log_lines: asyncio.Queue[LogLine] = field(default_factory=asyncio.Queue)
 
     async def list(self, project: str) -> list[Environment]:
         return [an_environment(*key, colour) for key, colour in self.colours.items() if key[0] == project]
@@ -482,19 +485,6 @@ class SampleEnvironments(FakeEnvironments):
     async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
         self.calls.append(("restart", project, name, actor))
         return a_deployment(1, project, name, kind="restart")
-
-    async def logs(self, project: str, name: str, *, lines: int = 200) -> Sequence[Any]:
-        return [
-            LogLine(
-                f"prod-{1 + number % 2}",
-                f'127.0.0.1 "GET /brands/{number}" 200 {number * 13} 0.00{number % 9}',
-            )
-            for number in range(40)
-        ]
-
-    async def follow_logs(self, project: str, name: str) -> AsyncIterator[Any]:
-        while True:
-            yield await self.log_lines.get()
 
     async def variables(self, project: str, name: str) -> tuple[Variable, ...]:
         kept = (
@@ -684,6 +674,43 @@ def _add_courses(metrics: MemoryMetrics) -> None:
             write("orders_placed", at, 40 + 10 * math.sin(at / 7200) + (number * 7 + week * 3) % 5)
 
 
+LINES = {
+    ("boutique.prod/instances", "i-7"): (
+        b"Serving on 127.20.0.7:8000",
+        b'{"level": "info", "message": "order placed", "order": {"id": 4711, "total": 59.9}, "user": "ada"}',
+        b"[2026-11-23 19:20:41] production.WARNING: slow query: 812 ms",
+    ),
+    ("boutique.prod/instances", "i-8"): (
+        b'{"level": "error", "message": "payment refused", "order": {"id": 4712, "total": "12.00"}}',
+        b"<script>document.title = 'hacked'</script>",
+        b"\xff\xfe is no UTF-8",
+        b"long " + b"x" * 5000,
+    ),
+    ("boutique.prod/access", "i-7"): (
+        b'{"method":"GET","path":"/brands/7","status":200,"response_ms":3,"client":"203.0.113.5"}',
+        b'{"method":"GET","path":"/cart","status":503,"response_ms":3,"client":"203.0.113.5"}',
+    ),
+    ("boutique.dev/instances", "i-2"): (b"on dev",),
+    ("boutique/builds", "job-1"): (b"composer install", b"OK (128 tests)"),
+    ("secret-plan.prod/instances", "i-9"): (b"a secret line",),
+    ("halage", "server"): (b'{"event": "server started", "level": "info"}',),
+}
+"""What was logged: by group and stream."""
+
+
+async def sample_logs(directory: Path, database: Database, access: Access) -> Logs:
+    """Real logs with LINES, a second between two of a stream; their rounds are the test's."""
+    nothing = NoInventory()
+    around = Surroundings(directory / "logs", SystemClock(), MemoryDriver(), nothing, KeepLimits())
+    logs = Logs(around, database, nothing, access.secrets)
+    await logs.__aenter__()
+    for (group, stream), texts in LINES.items():
+        lines = [Line(now() - 60 + number, text) for number, text in enumerate(texts)]
+        logs.append(Group.named(group), stream, lines)
+    await logs.round()
+    return logs
+
+
 def sample_metrics() -> MemoryMetrics:
     """A few series of the boutique and of the machine."""
     keys = [
@@ -727,7 +754,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
-        logs=cast(Any, None),
+        logs=await sample_logs(directory, database, access),
         dashboards=Dashboards(database, parse),
         alarms=alarms,
         database=database,
