@@ -9,8 +9,14 @@ from halage.monitor.metrics.model import Kind, Selector, Series
 from halage.monitor.metrics.syntax import write_selector
 
 _MOST_VALUES = 4
+_GROUPS = ("environment", "instance", "machine", "halage")
 _UNITS = {"percent": Unit.PERCENT, "bytes": Unit.BYTES, "ms": Unit.MILLISECONDS}
-_ENDINGS = {"_percent": Unit.PERCENT, "_bytes": Unit.BYTES, "_ms": Unit.MILLISECONDS, "_seconds": Unit.SECONDS}
+_ENDINGS = {
+    "_percent": Unit.PERCENT,
+    "_bytes": Unit.BYTES,
+    "_ms": Unit.MILLISECONDS,
+    "_seconds": Unit.SECONDS,
+}
 """How sites name theirs by custom; the catalogue knows Halage's own."""
 
 
@@ -82,6 +88,15 @@ def read_search(text: str) -> Search:
         else:
             names.append(word)
     return Search("*".join(names), dimensions)
+
+
+def group(found: Iterable[Found]) -> list[tuple[str, list[Found]]]:
+    """The same by whom they are of: sites' own first, then those of Halage by their prefix."""
+    groups: dict[str, list[Found]] = {name: [] for name in ("sites", *_GROUPS)}
+    for each in found:
+        prefix = each.name.partition("_")[0]
+        groups[prefix if prefix in _GROUPS else "sites"].append(each)
+    return [(name, members) for name, members in groups.items() if members]
 
 
 def gather(series: Iterable[Series]) -> Sequence[Found]:

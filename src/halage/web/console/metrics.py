@@ -13,7 +13,7 @@ from halage.monitor.dashboards.rules import place_of, to_document
 from halage.monitor.metrics.expression import parse
 from halage.web.api.dashboards import seen_dashboards
 from halage.web.console.console import Console, Visitor, add, see
-from halage.web.console.metric_search import gather, read_search
+from halage.web.console.metric_search import gather, group, read_search
 from halage.web.console.ranges import PRESETS, read_range
 
 _AT_MOST = 200
@@ -69,7 +69,7 @@ class MetricPages:
             wanted=wanted,
             widget=widget,
             document=to_document(Layout("explored", (widget,)))["widgets"][0],
-            found=found[:_AT_MOST],
+            groups=group(found[:_AT_MOST]),
             more=max(0, len(found) - _AT_MOST),
             examples=_EXAMPLES,
             kinds=_KINDS,
@@ -102,12 +102,13 @@ class MetricPages:
         ]
 
 
-def _mistake_of(expression: str) -> str | None:
-    """What is wrong with an expression, in words and with its place; None when it can be read."""
+def _mistake_of(expression: str) -> tuple[str, str] | None:
+    """What is wrong with an expression, in words, and a picture of the place; None when it can be read."""
     try:
         parse(expression)
     except Invalid as error:
-        return error.message
+        words, _, place = error.message.partition("\n")
+        return words, place
     return None
 
 

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { beginGraph, change, dashboard, endGraph, make, say, tellUser } = window.halage;
+  const { address, ask, beginGraph, change, dashboard, endGraph, make, say, tellUser } = window.halage;
   const board = document.getElementById("board");
   const COLUMNS = 12;
   const HIGHEST = 20;
@@ -321,7 +321,32 @@
     return `w${number}`;
   }
 
-  form.addEventListener("submit", (event) => {
+  // Whether the server can read every expression; what it cannot is said below it.
+  async function checkLines() {
+    const now = Math.floor(Date.now() / 1000);
+    const fields = [...rows.lines.querySelectorAll("[data-field=expression]")].filter((field) => !field.disabled && field.value.trim());
+    const refused = await Promise.all(fields.map(async (field) => {
+      const mistake = field.closest("[data-row]").querySelector(".mistake");
+      mistake.hidden = true;
+      field.removeAttribute("aria-invalid");
+      try {
+        await ask(address(field.value.trim(), { from: now - 60, to: now }));
+      } catch (error) {
+        if (error.status !== 422) return null; // no mistake of the expression: saving will tell
+        const [words, ...place] = error.message.split("\n");
+        mistake.replaceChildren(make("p", {}, words), ...(place.length ? [make("pre", {}, place.join("\n"))] : []));
+        mistake.hidden = false;
+        field.setAttribute("aria-invalid", "true");
+        return field;
+      }
+      return null;
+    }));
+    const first = refused.find((field) => field);
+    if (first) first.focus();
+    return !first;
+  }
+
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const values = read();
     if (!["text", "alarm"].includes(values.kind) && !values.lines.length) {
@@ -331,6 +356,7 @@
       first.addEventListener("input", () => first.setCustomValidity(""), { once: true });
       return;
     }
+    if (!(await checkLines())) return;
     const lowest = Math.max(0, ...[...widgets.values()].map((each) => each.y + each.height));
     const isSmall = ["number", "gauge", "alarm"].includes(values.kind);
     const spot = edited

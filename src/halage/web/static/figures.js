@@ -108,6 +108,7 @@
       const svg = draw("svg", { viewBox: "0 0 110 60", class: "gauge", "aria-hidden": "true" }, ...drawn);
       const box = make("div", { class: "gauge-box" }, svg, figure);
       const note = line ? this.noteOf(line, over) : "";
+      if (note) figure.classList.add("has-note");
       this.plot.replaceChildren(box, ...(note ? [make("div", { class: isOver ? "figure-note is-over" : "figure-note" }, note)] : []));
     },
 

@@ -16,6 +16,26 @@
 
   const seconds = (moment_) => (typeof moment_ === "number" ? moment_ : Date.parse(moment_) / 1000);
 
+  const is = (value) => value !== null && value !== undefined;
+
+  // Where values are, and from how many periods to how many they usually come.
+  function rhythm(values) {
+    const places = values.flatMap((value, i) => (is(value) ? [i] : []));
+    const steps = places.slice(1).map((place, i) => place - places[i]).sort((a, b) => a - b);
+    return { places, usual: steps[Math.floor(steps.length / 2)] ?? 1 };
+  }
+
+  // Who sends once a minute has no value in most periods of 10 s. Between values that come as often as they
+  // usually do a line is drawn (undefined); where more than one of them is missing there is a gap (null).
+  function joined(values, places, usual) {
+    if (usual < 2) return values;
+    const filled = [...values];
+    places.slice(1).forEach((place, i) => {
+      if (place - places[i] < 2 * usual) filled.fill(undefined, places[i] + 1, place);
+    });
+    return filled;
+  }
+
   class Graph {
     constructor(element) {
       this.element = element;
@@ -109,21 +129,22 @@
       const now = Date.now() / 1000;
       const isOpen = (i) => !isBefore && COUNTED.test(expression) && start + (i + 1) * answer.period_s > now - LATE_S;
       return answer.lines.map((line) => {
-        const values = line.values.map((value, i) => (isOpen(i) ? null : value));
+        const known_ = line.values.map((value, i) => (isOpen(i) ? null : value));
+        const { places, usual } = rhythm(known_);
+        const values = joined(known_, places, usual);
         const at = values.map((_, i) => start + i * answer.period_s);
         return {
           key: `${index} ${line.label}`, label: this.labelOf(own, line, answer.lines.length, isBefore),
-          at, values, isBefore, colour: null, oldSince: isBefore ? null : this.oldSince(at, values, answer.period_s),
+          at, values, isBefore, colour: null, oldSince: isBefore ? null : this.oldSince(at[places.at(-1)], usual * answer.period_s),
         };
       });
     }
 
     // The moment of the latest value, when it is so old that it says nothing of the end of what is shown.
-    oldSince(at, values, period) {
-      const last = values.findLastIndex((value) => value !== null && value !== undefined);
-      if (last < 0) return null;
+    oldSince(last, usually_s) {
+      if (last === undefined) return null;
       const end = Math.min(shown().to, Date.now() / 1000);
-      return end - (at[last] + period) > Math.max(3 * period, 60) ? at[last] : null;
+      return end - (last + usually_s) > Math.max(3 * usually_s, 60) ? last : null;
     }
 
     // More lines than anybody can tell apart: those with the highest values are drawn, and it is said.
@@ -160,7 +181,7 @@
         line.place = turn % SERIES;
         line.dash = DASHES[Math.floor(turn / SERIES) % DASHES.length];
       });
-      this.element.querySelector(".widget-empty").hidden = !this.isEmpty;
+      this.element.querySelector(".widget-empty").hidden = !this.isEmpty || !this.problem.hidden;
       if (this.isDrawn) this.showPlot();
       else if (this.widget.kind === "number") this.showNumber();
       else if (this.widget.kind === "gauge") this.showGauge();
@@ -198,11 +219,18 @@
       this.raw = joined.slice(1);
       if (this.widget.kind === "line") return joined;
       const sums = new Array(joined[0].length).fill(0);
-      const stacked = this.raw.map((values, index) => values.map((value, i) => {
-        if (this.hidden.has(this.lines[index].label)) return null;
-        if (value !== null && value !== undefined) sums[i] += value;
-        return value === null || value === undefined ? (sums[i] ? sums[i] : null) : sums[i];
-      }));
+      const isArea = this.widget.kind === "stacked";
+      const stacked = this.raw.map((values, index) => {
+        let before = null;
+        return values.map((value, i) => {
+          if (this.hidden.has(this.lines[index].label)) return null;
+          // Between two values of a line that comes seldom, what lies upon it lies upon the last one.
+          const here = isArea && value === undefined ? before : value;
+          before = here;
+          if (here !== null && here !== undefined) sums[i] += here;
+          return here === null || here === undefined ? (sums[i] ? sums[i] : null) : sums[i];
+        });
+      });
       // The top of the stack is drawn first, and what lies below it over it.
       return [joined[0], ...stacked.reverse()];
     }
@@ -297,8 +325,11 @@
 
     // A value between two that are missing would be a line without length: it gets a point.
     alone(values) {
-      const is = (i) => values[i] !== null && values[i] !== undefined;
-      return values.flatMap((_, i) => (is(i) && !is(i - 1) && !is(i + 1) ? [i] : []));
+      const isCut = (i, step) => {
+        while (i >= 0 && i < values.length && values[i] === undefined) i += step;
+        return values[i] === null || values[i] === undefined;
+      };
+      return values.flatMap((value, i) => (is(value) && isCut(i - 1, -1) && isCut(i + 1, 1) ? [i] : []));
     }
 
     span(low, high) {
@@ -412,65 +443,9 @@
       const { from: begin, to: end } = shown();
       window.halage.tellUser(say("from_to", { from: moment.format(begin * 1000), to: moment.format(end * 1000) }));
     }
-
-    toggle(line, isToggled = true) {
-      if (isToggled) {
-        if (this.hidden.has(line.label)) this.hidden.delete(line.label);
-        else this.hidden.add(line.label);
-      }
-      const index = this.ordered().indexOf(line) + 1;
-      this.chart.setSeries(index, { show: !this.hidden.has(line.label) });
-      if (this.widget.kind !== "line") this.chart.setData(this.table(), false), this.chart.redraw(true);
-    }
-
-    // --- the legend -------------------------------------------------------------------------------
-
-    showLegend() {
-      if (!this.isDrawn) return;
-      const focused = [...this.legend.children].findIndex((item) => item.contains(document.activeElement));
-      const scrolled = this.legend.scrollTop;
-      this.legend.replaceChildren(
-        ...this.lines.map((line) => make("li", {}, this.legendLine(line))),
-        ...this.levels.map((level) => make("li", { class: "legend-level" }, make("span", { class: "swatch is-level", "aria-hidden": "true" }), this.writeLevel(level))),
-        ...(this.lines.length > SERIES ? [make("li", {}, this.allButton())] : []),
-      );
-      this.legend.scrollTop = scrolled;
-      if (focused >= 0) this.legend.children[focused]?.firstElementChild.focus({ preventScroll: true });
-    }
-
-    legendLine(line) {
-      const classes = ["swatch", `series-${line.place + 1}`, line.isBefore ? "is-before" : "", line.dash.length && this.widget.kind === "line" ? "is-dashed" : ""];
-      const swatch = make("span", { class: classes.filter(Boolean).join(" "), "aria-hidden": "true" });
-      const value = make("span", { class: line.oldSince ? "legend-value is-old" : "legend-value" }, this.write(latest(line.values)));
-      const button = make("button", { type: "button", class: "legend-line" }, swatch, make("span", { class: "legend-name" }, line.label), value);
-      if (line.oldSince) button.title = say("last_at", { at: shortMoment.format(line.oldSince * 1000) });
-      button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));
-      button.addEventListener("click", () => {
-        this.toggle(line);
-        button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));
-      });
-      // The one that is looked at in the legend stands out in the drawing.
-      const focus = (is) => this.widget.kind === "line" && this.chart.setSeries(is ? this.ordered().indexOf(line) + 1 : null, { focus: is });
-      for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => focus(true));
-      for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => focus(false));
-      return button;
-    }
-
-    // Of many lines one wants to see two: hide all, then show those.
-    allButton() {
-      const isAnyShown = this.lines.some((line) => !this.hidden.has(line.label));
-      const button = make("button", { type: "button", class: "legend-line legend-all" }, say(isAnyShown ? "hide_all" : "show_all"));
-      button.addEventListener("click", () => {
-        this.hidden = new Set(isAnyShown ? this.lines.map((line) => line.label) : []);
-        for (const line of this.lines) this.toggle(line, false);
-        this.showLegend();
-        this.legend.lastElementChild.firstElementChild.focus();
-      });
-      return button;
-    }
   }
 
-  Object.assign(Graph.prototype, window.halage.figures, window.halage.marking);
+  Object.assign(Graph.prototype, window.halage.figures, window.halage.legends, window.halage.marking);
 
   const graphs = new Map();
   function begin(element) {

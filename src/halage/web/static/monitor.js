@@ -31,9 +31,9 @@ window.halage = (() => {
     }
     return formats.get(key);
   }
-  const moment = { format: (at) => formatOf({ dateStyle: "medium", timeStyle: "medium" }).format(at) };
+  const moment = { format: (at) => formatOf({ dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(at) };
   const shortMoment = {
-    format: (at) => formatOf({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }).format(at),
+    format: (at) => formatOf({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at),
   };
 
   function scaled(value) {
