@@ -106,7 +106,7 @@ async def test_the_real_prometheus_answers_every_question_of_it(
                 sent = sender.state.sent
                 await sender.collect()
                 await reader.value("machine_load_1m")
-                while sender.state.sent == sent:  # noqa: ASYNC110 - another process takes it
+                while sender.state.sent == sent:
                     await clock.sleep(0.02)
             assert sender.state.dropped == 0
         empty = [(title, text) for title, text in expressions() if not await reader.ask(asked(text))]
