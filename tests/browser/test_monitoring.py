@@ -69,7 +69,10 @@ def test_zooming_with_the_mouse_is_for_all_graphs_and_stands_in_the_address(
     ).release().perform()
     visitor.wait(lambda: {"from", "to"} <= set(query_of(visitor)))
     query = query_of(visitor)
-    followed = lambda: {each["expression"] for each in list(waves.asked) if each["to"] == query["to"]}  # noqa: E731
+
+    def followed() -> set[str]:
+        return {each["expression"] for each in list(waves.asked) if each["to"] == query["to"]}
+
     visitor.wait(lambda: len(followed()) > 10)  # every graph of the page follows
     assert visitor.text("#range-said")
 
