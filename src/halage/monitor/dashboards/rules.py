@@ -83,7 +83,9 @@ def _check_content(widget: Widget, check_expression: CheckExpression) -> None:
         try:
             check_expression(line.expression)
         except Invalid as error:
-            raise _at_fault(widget, f"{line.expression}: {error.message.rstrip('.')}") from error
+            # The first line says it; those after it draw the place.
+            words, _, _ = error.message.partition("\n")
+            raise _at_fault(widget, f"{line.expression}: {words.rstrip('.')}") from error
 
 
 def _check_apart(widgets: Sequence[Widget]) -> None:

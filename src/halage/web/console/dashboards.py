@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from halage.access.rules import check, visible_projects
 from halage.base.errors import Invalid, NotFound
 from halage.monitor.alarms.model import Alarm
+from halage.monitor.dashboards.levels import levels_of
 from halage.monitor.dashboards.model import Dashboard, Layout, Unit, Widget, WidgetKind
 from halage.monitor.dashboards.rules import in_reading_order, place_of, to_document
 from halage.web.api.dashboards import seen_dashboards
@@ -32,6 +33,7 @@ _LABELS = {
     "serving": "made_line.serving",
     "memory": "made_line.memory",
     "swap": "made_line.swap",
+    "used": "made_line.used",
     "in": "made_line.incoming",
     "out": "made_line.outgoing",
     "runs": "made_line.runs",
@@ -180,12 +182,13 @@ class DashboardPages:
             "dashboard": shown,
             "project": shown.project,
             "widgets": [
-                (widget, document, _alarms_of(shown, widget, alarms))
+                (widget, document, _alarms_of(shown, widget, alarms), _levels(shown, widget, alarms))
                 for widget, document in zip(widgets, _documents(layout), strict=True)
             ],
             "alarms": alarms,
             "range": read_range(request.query_params, layout.range_s),
             "presets": PRESETS,
+            "kept_query": "",
             "kinds": list(WidgetKind),
             "units": list(Unit),
             "may_change": visitor.may("monitor:SetDashboard", resource),
@@ -252,6 +255,12 @@ def _alarms_of(shown: Dashboard, widget: Widget, alarms: Sequence[Alarm]) -> lis
     if widget.alarms:
         return [each for each in alarms if each.id in widget.alarms]
     return [each for each in alarms if shown.environment in (None, each.definition.environment)]
+
+
+def _levels(shown: Dashboard, widget: Widget, alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
+    """The thresholds of alarms that a graph draws, as its script takes them."""
+    here = [each for each in alarms if each.definition.project == shown.project]
+    return [asdict(level) | {"operator": str(level.operator)} for level in levels_of(widget, here)]
 
 
 def _read_layout(text: str) -> Layout:
