@@ -430,7 +430,25 @@ async def test_each_environment_gets_its_alarms_once_and_what_people_do_to_them_
         ground.town.places = [("shop", "prod")]
         await plane.tick()
         assert len(await plane.alarms.list(project="shop")) == 4, "a project that is made anew"
+        await plane.alarms.forget_project("shop")  # and again, before anybody looked
+        await plane.tick()
+        assert len(await plane.alarms.list(project="shop")) == 4
     ground.close()
+
+
+async def test_an_alarm_of_a_deleted_project_says_nothing_more(plane: Plane) -> None:
+    alarm = await plane.define(on_alarm=[{"kind": "tell", "to": ["memory://broken"]}])
+    await plane.tick(load=9)
+    await plane.alarms.forget_project("shop")
+    assert await plane.alarms.list(project="shop") == []
+    await plane.ticks(2, load=1)
+    await plane.ticks(2, load=9)
+    with pytest.raises(NoSuchAlarm):
+        await plane.alarms.history(alarm.id)
+    again = await plane.define()
+    assert again.id > alarm.id
+    assert await plane.changes(again) == [], "it has no past"
+    assert plane.ground.post.sent == []
 
 
 async def test_who_may_not_see_a_project_does_not_see_its_alarms(plane: Plane) -> None:

@@ -102,6 +102,11 @@ class AlarmController:
         """Hear that people made, changed or deleted alarms."""
         self._dirty.update(alarm_ids)
 
+    def forget_project(self, project: str, alarm_ids: Iterable[int]) -> None:
+        """Hear that a project is deleted: one that is made anew gets its alarms anew, however soon."""
+        self._made = {place for place in self._made if place[0] != project}
+        self.changed(alarm_ids)
+
     async def settled(self) -> None:
         """Return once nothing is being evaluated."""
         await self._controller.settled("tick")

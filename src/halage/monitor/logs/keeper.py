@@ -125,7 +125,7 @@ class LogKeeper:
     async def forget_project(self, project: str) -> None:
         """Remove a project's lines. Raises sqlite3.Error."""
         await self._write()
-        await self._in_thread(self._store.forget, (f"{project}.", f"{project}/"))
+        await self._in_thread(self._store.forget_project, project, self._clock.now())
 
     async def last_id(self) -> int:
         """The id of the newest line that is kept."""

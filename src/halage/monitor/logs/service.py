@@ -1,11 +1,13 @@
 """Logs: what people and the parts above ask of them."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from halage.base.database import Database
+from halage.base.errors import Unavailable
 from halage.monitor.logs.filters import LogFilters
 from halage.monitor.logs.intake import Figures
 from halage.monitor.logs.keeper import LogKeeper, Surroundings
@@ -77,9 +79,14 @@ class Logs:
         return self._keeper.figures
 
     async def forget_project(self, project: str) -> None:
-        """Remove a project's lines and filters."""
+        """Remove a project's lines and filters. Raises Unavailable; then it can be asked again."""
         await self.filters.forget_project(project)
-        await self._keeper.forget_project(project)
+        try:
+            await self._keeper.forget_project(project)
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable(
+                f"The logs of {project} cannot be removed at the moment: {error}. Try again."
+            ) from error
 
     # -- finding
 

@@ -21,6 +21,11 @@ _REMOVED_AT_ONCE = 256
 _SPARE_PAGES = 512
 """Free pages that the file keeps for what comes next; more is given back to the disk."""
 _VACUUMED_AT_ONCE = 4096
+_FORGOTTEN = "forgotten "
+"""Begins the names of facts that say when a project was deleted."""
+_LATE_S = 3600.0
+"""Lines of a deleted project that come later than that are a new project's of the same name: a clock that
+was set back must not cost it any."""
 log = structlog.get_logger()
 
 
@@ -132,8 +137,11 @@ class LogStore:
             next_id = int(db.execute("SELECT value FROM facts WHERE name='next_id'").fetchone()[0])
             fresh: dict[int, _Fresh] = {}
             written: list[Entry] = []
+            forgotten = self._forgotten(now)
             for entry in entries:
                 lines = self._advance(entry, now)
+                if entry.group.project in forgotten:
+                    lines = [line for line in lines if line.at > forgotten[entry.group.project]]
                 if lines:
                     written.append(entry if lines is entry.lines else replace(entry, lines=lines))
                     group_id = self._group_id(entry.group)
@@ -322,19 +330,31 @@ class LogStore:
             self._streams.clear()
         return len(rows)
 
-    def forget(self, prefixes: Sequence[str]) -> None:
-        """Remove the groups whose names begin so, with all their lines."""
+    def forget_project(self, project: str, now: float) -> None:
+        """Remove a project's groups with all their lines, and what still comes in of its time."""
         with self._transaction() as db:
             for group_id, name in db.execute("SELECT id, name FROM groups").fetchall():
-                if not name.startswith(tuple(prefixes)):
+                if not name.startswith((f"{project}.", f"{project}/")):
                     continue
                 ids = db.execute("SELECT id FROM blocks WHERE group_id=?", (group_id,)).fetchall()
                 self._remove([block_id for (block_id,) in ids])
                 db.execute("DELETE FROM streams WHERE group_id=?", (group_id,))
                 db.execute("DELETE FROM groups WHERE id=?", (group_id,))
+            old = int((now - _LATE_S) * 1000)
+            db.execute("DELETE FROM facts WHERE name GLOB ? AND value < ?", (f"{_FORGOTTEN}*", old))
+            name, now_ms = f"{_FORGOTTEN}{project}", int(now * 1000)
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, now_ms))
             self._groups.clear()
             self._streams.clear()
         self._give_back()
+
+    def _forgotten(self, now: float) -> dict[str, float]:
+        """Projects that were deleted lately, and when."""
+        rows = self._db.execute(
+            "SELECT name, value FROM facts WHERE name GLOB ? AND value BETWEEN ? AND ?",
+            (f"{_FORGOTTEN}*", int((now - _LATE_S) * 1000), int(now * 1000)),
+        )
+        return {name.removeprefix(_FORGOTTEN): at_ms / 1000 for name, at_ms in rows}
 
     @property
     def used_bytes(self) -> int:

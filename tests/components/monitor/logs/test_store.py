@@ -206,10 +206,39 @@ def test_a_project_is_forgotten_whole(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     other = Group.named("shop2.prod/instances")
     store.write([_entry("a"), _entry("b", group=Group.named("shop/builds")), _entry("c", group=other)], NOW)
-    store.forget(("shop.", "shop/"))
+    store.forget_project("shop", NOW + 5)
     assert _texts(tmp_path) == ["c"]
-    store.write([_entry("again")], NOW)
+    store.write([_entry("again", at=NOW + 6)], NOW + 6)
     assert _texts(tmp_path) == ["c", "again"]
+    store.close()
+
+
+def test_lines_of_a_project_that_come_after_its_deletion_do_not_bring_it_back(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    store.write([_entry("before")], NOW)
+    store.forget_project("shop", NOW + 5)
+    store.close()
+    store = LogStore(tmp_path, KeepLimits())  # also not after a kill -9
+    late, new = Line(NOW + 4, b"late"), Line(NOW + 7, b"new")
+    other = Group.named("shop2.prod/access")
+    source = Source("output", 0, 10)
+    written = store.write(
+        [Entry(ACCESS, "lb", [late, new], source), _entry("other", group=other, at=NOW + 4)], NOW + 8
+    )
+    assert [line.text for entry in written for line in entry.lines] == [b"new", b"other"]
+    assert _texts(tmp_path) == ["new", "other"]
+    assert store.position("output") == 10, "what was left out is not read again"
+    store.close()
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 3601.0])
+def test_a_clock_that_is_set_costs_a_project_that_was_made_anew_no_line(
+    tmp_path: Path, jump_s: float
+) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    store.forget_project("shop", NOW)
+    store.write([_entry("new", at=NOW + min(jump_s, 0))], NOW + jump_s)
+    assert _texts(tmp_path) == ["new"]
     store.close()
 
 
