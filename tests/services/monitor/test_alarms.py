@@ -302,6 +302,9 @@ async def test_a_delivery_is_tried_again_and_at_last_failed_for_all_to_see(plane
     change = await plane.delivered(alarm)
     assert [(each.state, each.attempts) for each in change.deliveries] == [("failed", 4), ("delivered", 1)]
     assert change.deliveries[0].error == "the service did not take it"
+    told, _ = await plane.journal("monitor:AlarmChanged")  # and that of an alarm of the server
+    assert (told.before, told.after) == ({"state": "INSUFFICIENT_DATA"}, {"state": "ALARM"})
+    assert (told.actor, told.details["reason"]) == ("halage", change.reason)
     (failed,) = await plane.journal("monitor:DeliveryFailed")
     assert failed.details["what"].startswith("tell memory://***#")
     (delivered,) = await plane.journal("monitor:Delivered")
@@ -395,6 +398,12 @@ async def test_the_journal_has_who_changed_what_and_no_secret(plane: Plane) -> N
     (deleted,) = await plane.journal("monitor:DeleteAlarm")
     assert (created.actor, changed.actor, created.project) == ("ada", "bob", "shop")
     assert "s3same" not in str([created, changed, disabled, deleted])
+    assert (created.before, created.after["threshold"]) == (None, 5.0)
+    assert (changed.before, changed.after["threshold"]) == (created.after, 7.0)
+    assert (disabled.before["is_disabled"], disabled.after["is_disabled"]) == (False, True)
+    assert (deleted.before, deleted.after) == (changed.after, None)
+    assert {each.origin for each in (created, changed, disabled, deleted)} == {"halage"}
+    assert len({each.at for each in (created, changed, disabled, deleted)} - {None}) == 1
     assert "mailto://***@example.org#" in str(created)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from halage.base.journal import read_journal
 from halage.compute.drivers.memory import MemoryDriver
 from halage.monitor.logs.errors import BadLogFilter, BadSearch, NameTaken, NoSuchLogFilter
 from halage.monitor.logs.gatherer import INSTANCE_BYTES, KEPT_OF_FLOOD, LAG_BYTES
@@ -258,6 +259,22 @@ async def test_a_filter_counts_in_a_metric_from_its_making_on(
         await logs.filters.delete(made.id, actor="ada")
         with pytest.raises(NoSuchLogFilter):
             await logs.filters.get(made.id)
+
+
+async def test_the_journal_has_what_a_filter_counts(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        search = Search(text="failed", fields=(FieldTest.parse("status=500"),))
+        made = await logs.filters.create(ACCESS, "failures", search, actor="ada")
+        await logs.filters.delete(made.id, actor="bob")
+        entries = await logs.filters._database.run(lambda tx: read_journal(tx.connection))
+    shown = {"metric": "failures", "group": "shop.prod/access", "text": "failed", "fields": ["status=500"]}
+    assert [(each.action, each.actor, each.before, each.after) for each in entries] == [
+        ("monitor:SetLogFilter", "ada", None, shown),
+        ("monitor:DeleteLogFilter", "bob", shown, None),
+    ]
+    assert {(each.project, each.at, each.origin) for each in entries} == {("shop", clock.now(), "halage")}
 
 
 async def test_filters_are_refused_for_a_reason(

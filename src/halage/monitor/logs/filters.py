@@ -1,6 +1,5 @@
 """Filters: searches whose hits among new lines are counted in a metric of the site's own."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -189,7 +188,7 @@ def _create(tx: Transaction, group: Group, metric: str, search: Search, actor: s
         actor=actor,
         subject=f"filter {metric} of {group.name}",
         project=group.project,
-        search=json.loads(json.dumps(values["search"])),
+        after=_in_words(metric, group.name, search),
     )
     row = tx.execute(select(table).where(table.c.id == number)).one()
     return _view(row)
@@ -202,7 +201,14 @@ def _delete(tx: Transaction, filter_: LogFilter, actor: str) -> None:
         actor=actor,
         subject=f"filter {filter_.metric} of {filter_.group}",
         project=filter_.project,
+        before=_in_words(filter_.metric, filter_.group, filter_.search),
     )
+
+
+def _in_words(metric: str, group: str, search: Search) -> dict[str, Any]:
+    """What the journal shows of a filter."""
+    searched = {name: value for name, value in _to_document(search).items() if value}
+    return {"metric": metric, "group": group, **searched}
 
 
 def _forget(tx: Transaction, project: str) -> None:
