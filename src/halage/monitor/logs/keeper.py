@@ -171,11 +171,13 @@ class LogKeeper:
 
     def _count(self, now: float) -> None:
         figures, told = self._intake.figures, self._told
-        own = [
-            Sample(SeriesKey("halage_log_lines"), Kind.COUNT, float(figures.lines - told.lines)),
-            Sample(SeriesKey("halage_log_bytes"), Kind.COUNT, float(figures.size_bytes - told.size_bytes)),
-            Sample(SeriesKey("halage_log_lines_dropped"), Kind.COUNT, float(figures.dropped - told.dropped)),
-        ]
+        counts = {
+            "halage_log_lines": figures.lines - told.lines,
+            "halage_log_bytes": figures.size_bytes - told.size_bytes,
+            "halage_log_lines_dropped": figures.dropped - told.dropped,
+            "halage_log_bytes_skipped": figures.skipped_bytes - told.skipped_bytes,
+        }
+        own = [Sample(SeriesKey(name), Kind.COUNT, float(number)) for name, number in counts.items()]
         if self._filters.tell(now, own):
             self._told = figures
 

@@ -286,7 +286,10 @@ class LogStore:
     # -- removing
 
     def drop_old(self, now: float) -> int:
-        """Remove what is too old, then the oldest while the file is too large; how many blocks went."""
+        """Remove what is too old, then while the file is too large the oldest of its largest group.
+
+        Returns how many blocks went.
+        """
         query = "SELECT id, group_id, last_id FROM blocks WHERE last_at < ? ORDER BY last_id LIMIT ?"
         gone = self._drop(self._db.execute(query, (now - self._limits.keep_s, _REMOVED_AT_ONCE)).fetchall())
         while (surplus := self.used_bytes - self._limits.keep_bytes) > 0:
@@ -299,18 +302,30 @@ class LogStore:
         return gone
 
     def _oldest(self, surplus_bytes: int) -> list[tuple[int, int, int]]:
-        rows = self._db.execute(
-            "SELECT blocks.id, group_id, last_id, length(meta) + length(text) FROM blocks"
-            " JOIN bodies ON bodies.id = blocks.id ORDER BY last_id LIMIT ?",
-            (_REMOVED_AT_ONCE,),
+        """The oldest blocks of whichever group is the largest, so that one that floods costs no other any."""
+        query = (
+            "SELECT group_id, sum(length(meta) + length(text)) FROM blocks"
+            " JOIN bodies ON bodies.id = blocks.id GROUP BY group_id"
         )
-        chosen = []
-        for *block, size in rows:
-            if surplus_bytes <= 0:
-                break
-            chosen.append((block[0], block[1], block[2]))
-            surplus_bytes -= size
+        sizes = dict(self._db.execute(query).fetchall())
+        blocks_of = {group_id: self._from_oldest(group_id) for group_id in sizes}
+        chosen: list[tuple[int, int, int]] = []
+        while surplus_bytes > 0 and len(chosen) < _REMOVED_AT_ONCE and any(sizes.values()):
+            group_id = max(sizes, key=sizes.__getitem__)
+            block_id, last_id, size = next(blocks_of[group_id], (0, 0, sizes[group_id]))
+            sizes[group_id] -= size
+            if block_id:
+                chosen.append((block_id, group_id, last_id))
+                surplus_bytes -= size
         return chosen
+
+    def _from_oldest(self, group_id: int) -> Iterator[tuple[int, int, int]]:
+        """Id, last line and size of the blocks of a group."""
+        yield from self._db.execute(
+            "SELECT blocks.id, last_id, length(meta) + length(text) FROM blocks"
+            " JOIN bodies ON bodies.id = blocks.id WHERE group_id=? ORDER BY last_id LIMIT ?",
+            (group_id, _REMOVED_AT_ONCE),
+        )
 
     def _drop(self, rows: Sequence[tuple[int, int, int]]) -> int:
         if not rows:

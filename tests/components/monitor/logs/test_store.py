@@ -202,6 +202,21 @@ def test_a_file_that_is_too_large_loses_the_oldest_and_shrinks(tmp_path: Path) -
     assert (tmp_path / FILE).stat().st_size < limit + 16 * 1024**2, "space is given back"
 
 
+def test_one_that_floods_pushes_nobody_else_out(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    store = LogStore(tmp_path, KeepLimits(keep_bytes=6 * 1024**2))
+    quiet = Group.named("quiet.prod/instances")
+    store.write([_entry("the oldest line of all", group=quiet)], NOW)
+    for _ in range(12):
+        store.write([_entry(*(chance.randbytes(512).hex() for _ in range(1024)))], NOW)
+        _merge_all(store)
+        store.drop_old(NOW)
+    assert store.used_bytes <= 6 * 1024**2
+    assert _texts(tmp_path, [quiet.name]) == ["the oldest line of all"]
+    assert 0 < len(_texts(tmp_path, [SHOP.name])) < 12 * 1024
+    store.close()
+
+
 def test_a_project_is_forgotten_whole(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     other = Group.named("shop2.prod/instances")
