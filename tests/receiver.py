@@ -56,7 +56,10 @@ class Receiver:
 
         class Door(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                text = self.rfile.read(int(self.headers["Content-Length"]))
+                if len(text) < int(self.headers["Content-Length"]):
+                    return  # the caller was killed
+                body = json.loads(text)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 received.append((self.path.rstrip("/"), headers, body))
                 self.send_response(500 if self.path.startswith("/broken") else 200)

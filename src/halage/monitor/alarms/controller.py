@@ -154,7 +154,7 @@ class AlarmController:
             await self._record(turns, deploying)
             self._evaluated_until = ends[-1]
             if abs(ends[-1] - self._persisted) >= PERSIST_S or len(ends) > 1:
-                await self._database.run(ledger.set_evaluated_until, ends[-1])
+                await self._database.insist(ledger.set_evaluated_until, ends[-1])
                 self._persisted = ends[-1]
         await self._release(deploying)
         return None
@@ -187,7 +187,8 @@ class AlarmController:
             alarm = turn.alarm
             if alarm.id in stale:
                 continue
-            deliveries = await self._database.run(
+            # While the disk is full it waits: what is red then is told as soon as that is possible.
+            deliveries = await self._database.insist(
                 ledger.record_change,
                 alarm,
                 turn.verdict,
