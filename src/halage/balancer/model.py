@@ -113,7 +113,7 @@ class Visit(NamedTuple):
 
     balancer's own: to its end. None when there was no answer."""
     text: bytes
-    """The line, without its break."""
+    """The line: a JSON object, or as it stands where it cannot be read. Without its break."""
     end: int
     """Where the next line begins in the file."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from halage.client.client import EventsWanted
 
 _TELL_EVERY = 5000
+_LONGEST_WORD = 48
+"""Of what was before or after: a line is to be read at a glance."""
 
 
 Word = str | None
@@ -124,18 +126,19 @@ def _print(session: Session, event: dict[str, Any]) -> None:
 
 
 def change_of(event: dict[str, Any]) -> str:
-    """What was changed, in a line: `instances 2 → 3, is_scaled no → yes`."""
+    """What was changed, in a line: `instances 2 → 3, is_scaled no → yes`. `-o json` has it whole."""
     before, after = event.get("before") or {}, event.get("after") or {}
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(f"{name} {_word(before.get(name))} → {_word(after.get(name))}" for name in names)
+    pairs = [(name, _word(before.get(name)), _word(after.get(name))) for name in {**before, **after}]
+    return ", ".join(f"{name} {old} → {new}" for name, old, new in pairs if old != new)
 
 
 def _word(value: Any) -> str:
-    if value is None:
+    if value in (None, "", [], {}):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_WORD else f"{text[: _LONGEST_WORD - 1]}…"
 
 
 def _export(session: Session, client: "Client", wanted: "EventsWanted", path: Path) -> None:

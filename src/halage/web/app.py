@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -25,6 +25,7 @@ from halage.web.api import (
     runs,
     server,
 )
+from halage.web.api.address import each_member_once
 from halage.web.api.answers import problem_schema
 from halage.web.api.schemas import JobLine
 from halage.web.authentication import Authentication
@@ -85,7 +86,7 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     for router in _ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+        app.include_router(router, prefix=PREFIX, dependencies=[Depends(each_member_once)])
     app.include_router(metric_intake.root_router)
     app.add_exception_handler(HalageError, on_halage_error)
     app.add_exception_handler(HTTPException, on_http_error)

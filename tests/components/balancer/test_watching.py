@@ -8,6 +8,7 @@ from pathlib import Path
 
 from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.balancer.drivers.haproxy.layout import FORM
+from halage.balancer.drivers.haproxy.process import ACCESS_LOG
 from halage.balancer.drivers.haproxy.record import FILE
 from halage.balancer.model import AccessPart, BalancerFigures, HealthCheck, Route, RouteStatus, Visit
 from tests.components.balancer.sites import Load, Site, visit
@@ -85,7 +86,7 @@ async def test_time_of_a_slow_answer_is_measured_and_counts_when_it_ends(
 
 
 async def test_a_slot_that_passes_to_another_route_is_told_by_the_route(
-    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
+    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int, tmp_path: Path
 ) -> None:
     await open_shop(driver, sites[0])
     await visit(free_port)
@@ -95,7 +96,13 @@ async def test_a_slot_that_passes_to_another_route_is_told_by_the_route(
     await visit(free_port, "blog.localhost")
     visits = await read_until(driver, lambda part: len(part.visits) == 2)
     assert {(v.route, v.target) for v in visits} == {("shop.prod", "one"), ("blog.prod", "two")}
-    assert [v.text.split()[4] for v in visits] == [b"s0001", b"s0001"]
+    lines = (tmp_path / "balancer" / ACCESS_LOG).read_bytes().splitlines()
+    assert [line.split()[4] for line in lines if b" s0001 " in line] == [b"s0001", b"s0001"]
+    told = [json.loads(v.text) for v in visits]
+    assert [(one["method"], one["host"], one["path"], one["status"]) for one in told] == [
+        ("GET", "shop.localhost", "/", 200),
+        ("GET", "blog.localhost", "/", 200),
+    ]
 
 
 async def test_figures_of_routes_and_targets_go_on_through_reloads(

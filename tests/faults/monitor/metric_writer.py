@@ -2,13 +2,16 @@
 
 `python -m tests.faults.monitor.metric_writer DIRECTORY FROM SEED`. Its clock runs some thousand times
 too fast. Before a write it prints `?` and which, once that is acknowledged `+`; lines go out one by
-one, so what was printed before a kill -9 is in the file.
+one, so what was printed before a kill -9 is in the file. Of the log, only errors are printed.
 """
 
+import logging
 import random
 import sys
 import threading
 from pathlib import Path
+
+import structlog
 
 from halage.monitor.metrics.model import Kind, Sample, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
@@ -57,6 +60,7 @@ def samples_at(at: int) -> list[Sample]:
 
 
 def main(directory: Path, begin: int, seed: int) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     rng = random.Random(seed)
     clock = FastClock(begin)
     store = MetricStore(directory, clock)

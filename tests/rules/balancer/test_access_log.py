@@ -1,11 +1,18 @@
 """Lines of the access log, and which part of it the disk gets back."""
 
+import json
 from pathlib import Path
+
+import pytest
 
 from halage.balancer.drivers.haproxy.access_log import keep_small, parse_lines, read_lines
 from halage.balancer.model import LogPlace, Visit
 
 GOOD = b'1795597276401 A:1 127.0.0.1 shop.prod s0001 i-1 GET 200 49 3 1 2 30 40 -- "shop.localhost" "/a%20b"'
+TOLD = (
+    b'{"method":"GET","path":"/a%20b","status":200,"response_ms":33,"bytes":49,"host":"shop.localhost",'
+    b'"client":"127.0.0.1","instance_ms":30,"queue_ms":1,"request_id":"A:1","ended":"--"}'
+)
 BLOCK = 4096
 
 
@@ -22,7 +29,7 @@ def only(line: bytes) -> Visit:
 
 
 def test_a_line_is_read() -> None:
-    assert only(GOOD) == Visit(1795597276.401, "shop.prod", "i-1", 200, 30, 33, GOOD, len(GOOD) + 1)
+    assert only(GOOD) == Visit(1795597276.401, "shop.prod", "i-1", 200, 30, 33, TOLD, len(GOOD) + 1)
 
 
 def test_offsets_go_on_from_the_beginning_of_the_piece() -> None:
@@ -33,6 +40,26 @@ def test_offsets_go_on_from_the_beginning_of_the_piece() -> None:
         1006 + len(GOOD),
         1007 + 2 * len(GOOD),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            fields(status="-1", bytes="0", tw="-1", first="-1"),
+            {"status": None, "instance_ms": None, "queue_ms": None},
+        ),
+        (GOOD.replace(b'"/a%20b"', rb'"/a"b\c"'), {"path": r'/a"b\c'}),
+        (GOOD.replace(b'"/a%20b"', b'"/\xff\x00' + b"a" * 2000), {"path": "/\ufffd\0" + "a" * 2000}),
+        (GOOD.replace(b"shop.localhost", b'"}\r{"'), {"host": '"}\r{"'}),
+        (GOOD.removesuffix(b'.localhost" "/a%20b"'), {"host": "shop", "path": ""}),
+        (fields(method='<"B>'), {"method": '<"B>'}),
+    ],
+)
+def test_a_line_is_told_in_json_whatever_a_visitor_sent(line: bytes, told: dict[str, object]) -> None:
+    text = only(line).text
+    assert b"\n" not in text
+    assert json.loads(text).items() >= told.items()
 
 
 def test_an_answer_of_the_balancer_itself_has_no_target() -> None:
@@ -65,11 +92,11 @@ def test_only_whole_lines_are_read_and_reading_goes_on(tmp_path: Path) -> None:
     assert read_lines(tmp_path, None, 100).visits == ()
     log.write_bytes(GOOD + b"\n" + GOOD[:10])
     first = read_lines(tmp_path, None, 65536)
-    assert ([v.text for v in first.visits], first.is_all) == ([GOOD], True)
+    assert ([v.text for v in first.visits], first.is_all) == ([TOLD], True)
     with log.open("ab") as file:
         file.write(GOOD[10:] + b"\n")
     second = read_lines(tmp_path, first.place, 65536)
-    assert [v.text for v in second.visits] == [GOOD]
+    assert [v.text for v in second.visits] == [TOLD]
     assert read_lines(tmp_path, second.place, 65536).visits == []
 
 
@@ -96,7 +123,7 @@ def test_what_nobody_has_read_is_kept_to_the_hard_limit(tmp_path: Path) -> None:
     assert len(read_lines(tmp_path, None, 1 << 20).visits) == lines.count(b"\n")
     keep_small(tmp_path, 8 * BLOCK)
     part = read_lines(tmp_path, None, 1 << 20)
-    kept = sum(len(v.text) + 1 for v in part.visits)
+    kept = len(part.visits) * (len(GOOD) + 1)
     assert part.lost_bytes + kept == len(lines)
     assert 14 * BLOCK <= kept <= 17 * BLOCK
     assert all(v.at is not None for v in part.visits)
@@ -122,4 +149,4 @@ def test_a_line_without_end_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "access.log").write_bytes(b"x" * 10_000 + b"\n" + GOOD + b"\n")
     first = read_lines(tmp_path, None, 8192)
     assert [len(v.text) for v in first.visits] == [8192]
-    assert read_lines(tmp_path, first.place, 8192).visits[-1].text == GOOD
+    assert read_lines(tmp_path, first.place, 8192).visits[-1].text == TOLD

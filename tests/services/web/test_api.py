@@ -338,3 +338,10 @@ async def test_a_person_who_leaves_is_let_in_no_more(world: World) -> None:
         assert (await client.delete("/api/v1/users/mia")).status_code == 204
         assert (await client.get("/api/v1/me", headers=theirs)).status_code == 401
         assert (await client.delete("/api/v1/users/nobody")).status_code == 404
+
+
+async def test_a_member_of_an_address_is_given_once(world: World) -> None:
+    async with world.client("viewer") as client:
+        answer = await client.get("/api/v1/events?project=shop&project=hidden")
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == "project is given 2 times in the address: give it once."

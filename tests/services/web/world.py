@@ -201,8 +201,8 @@ class FakeEnvironments:
         return a_deployment(kind="restart")
 
     async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
-        if instances == 99:
-            raise Invalid("there is no room for 99")
+        if instances is not None and instances > 100:
+            raise Invalid("An environment has 1 to 100 instances.")
         self.calls.append(("scale", project, name, instances, actor))
         return replace(await self.show(project, name), scaled=instances)
 

@@ -68,7 +68,8 @@ def evaluate(
     """What the alarm says of these periods, oldest first; `state` is what it said before.
 
     Give as many periods as its evaluation range has; fewer mean that nobody looked before them (Halage
-    was not running): then the state is kept until there are enough, unless those that are there breach.
+    was not running, or the alarm is as young as Halage): then what it said is kept until there are
+    enough, unless those that are there breach. One that had no data says OK at the first that is well.
     `percentiles` are those of the expression, in the order of each point's `samples`.
     """
     window = points[-definition.range_periods :]
@@ -86,6 +87,9 @@ def evaluate(
     if len(used) == definition.periods:
         return Verdict(State.OK, _within(definition, used), facts)
     if len(window) < definition.periods:
+        may_be_well = bool(used) or definition.missing is Missing.NOT_BREACHING
+        if state is State.INSUFFICIENT_DATA and may_be_well and not breaching:
+            return Verdict(State.OK, _within(definition, used), facts)
         words = f"only {len(window)} of {definition.periods} periods were collected: it says what it said"
         return Verdict(state, words, facts, is_kept=True)
     return _with_missing(definition, window, used, state, facts)

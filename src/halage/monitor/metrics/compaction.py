@@ -189,8 +189,10 @@ class Compactor:
 
     def _expire(self, horizon: float) -> None:
         """Delete what each rung keeps no longer, and series of which nothing is left."""
+        # A chunk says which rows of the head it holds: it stays for as long as there are any of its hour.
+        first_of_head = "(SELECT coalesce(min(at), ?) FROM head)"
         last_hour = horizon - RAW_KEEP_S - HOUR_S
-        self._delete("chunks", "hour <= ?", (last_hour,))
+        self._delete("chunks", f"hour <= ? AND hour + {HOUR_S} <= {first_of_head}", (last_hour, horizon))
         for rung in RUNGS:
             last_start = horizon - rung.keep_s - rung.span_s
             self._delete("rungs", "resolution_s = ? AND start <= ?", (rung.resolution_s, last_start))

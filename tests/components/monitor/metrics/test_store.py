@@ -340,6 +340,22 @@ def test_an_hour_forward_and_back(open_store: OpenStore, clock: HandClock) -> No
         store.compact(clock.now())
 
 
+def test_a_night_between_two_kills_counts_nothing_twice(open_store: OpenStore, clock: HandClock) -> None:
+    store, keys = open_store(), [SeriesKey.of("cpu", instance=name) for name in "abc"]
+    for _ in range(360):
+        store.write(clock.now(), 10, [gauge(key, 1.0) for key in keys])
+        clock.move(10)
+    for night_s in (2 * HOUR_S, 12 * HOUR_S):
+        clock.move(night_s)
+        # Killed when one more has its chunk: the rows that all stand in are still there.
+        assert store.compact(clock.now(), 1)
+        store = open_store()
+    while store.compact(clock.now(), 1):
+        pass
+    read = open_store().read(store.find(Selector("cpu")), BEGIN, BEGIN + HOUR_S, HOUR_S)
+    assert [list(buckets.count) for buckets in read.buckets.values()] == [[360.0]] * 3
+
+
 def test_samples_for_an_hour_whose_own_samples_are_gone(open_store: OpenStore, clock: HandClock) -> None:
     """A clock that was ahead for half a day: what comes for the same hours is added to the ladder."""
     store = open_store()

@@ -119,6 +119,23 @@ def test_it_keeps_its_state_until_enough_periods_were_collected(state: State, mi
     assert verdict.reason == "only 2 of 5 periods were collected: it says what it said"
 
 
+@pytest.mark.parametrize(
+    ("values", "missing", "expected"),
+    [
+        ((1, 2), Missing.MISSING, State.OK),
+        ((None, 1), Missing.BREACHING, State.OK),
+        ((None, None), Missing.NOT_BREACHING, State.OK),
+        ((None, None), Missing.MISSING, State.INSUFFICIENT_DATA),
+        ((1, 9), Missing.NOT_BREACHING, State.INSUFFICIENT_DATA),
+    ],
+)
+def test_a_young_alarm_says_ok_as_soon_as_it_is_well(
+    values: tuple[float | None, ...], missing: Missing, expected: State
+) -> None:
+    definition = of(periods=5, breaching=3, missing=missing)
+    assert evaluate(definition, points(*values), State.INSUFFICIENT_DATA).state is expected
+
+
 def test_enough_breaches_alarm_however_short_the_time_was() -> None:
     definition = of(periods=5, breaching=2)
     assert evaluate(definition, points(9, 9), State.INSUFFICIENT_DATA).state is State.ALARM
@@ -140,9 +157,12 @@ def test_what_is_always_so(
     assert verdict.reason
     if verdict.is_kept:
         assert verdict.state is state
-    # What it says does not depend on what it said before, unless it says that it keeps it.
     others = {evaluate(definition, window, other).state for other in State}
-    assert verdict.is_kept or len(others) == 1
+    if len(values) >= periods:  # what it says does not depend on what it said, unless it keeps that
+        assert verdict.is_kept or len(others) == 1
+    elif not verdict.is_kept:
+        is_first = state is State.INSUFFICIENT_DATA and verdict.state is State.OK
+        assert is_first or others == {State.ALARM}
     # Enough breaches among the newest periods with data are an alarm, whatever else is missing.
     known = [value for value in values[-definition.range_periods :] if value is not None]
     if sum(value == 9.0 for value in known[-periods:]) >= definition.breaching:
