@@ -72,4 +72,4 @@ def test_kills_lose_no_line_and_double_none(server: Product) -> None:
 
 def _sum(server: Product, expression: str) -> float:
     answer = server.client.query_metrics(f"total({expression})", period=60)
-    return sum(value for line in answer["lines"] for value in line["values"] if value is not None)
+    return float(sum(value for line in answer["lines"] for value in line["values"] if value is not None))

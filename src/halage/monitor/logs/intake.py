@@ -49,7 +49,7 @@ class Intake:
         size = sum(len(line.text) for line in lines) + LINE_COST * len(lines)
         with self._lock:
             if self._waiting_bytes + size > self._most_bytes:
-                if source is None or source.is_numbered:
+                if source is None or source.is_told_once:
                     key = (group, stream)
                     self._dropped[key] = self._dropped.get(key, 0) + len(lines)
                     self.figures = replace(self.figures, dropped=self.figures.dropped + len(lines))

@@ -73,6 +73,20 @@ class Logs:
         """Keep lines that may be told again (NumberedSink). Never blocks, never raises."""
         self._keeper.append_numbered(group, stream, source, first, lines)
 
+    def append_placed(
+        self, group: Group, stream: str, source: str, places: Sequence[int], lines: Sequence[Line]
+    ) -> None:
+        """Keep lines of a file that may be read again (PlacedSink). Never blocks, never raises."""
+        self._keeper.append_placed(group, stream, source, places, lines)
+
+    def note_place(self, source: str, place: int) -> None:
+        """Hear how far a file was handed over (PlacedSink)."""
+        self._keeper.note_place(source, place)
+
+    async def place_of(self, source: str) -> int | None:
+        """How far all lines of a file are kept, as far as that can be found out (PlacedSink)."""
+        return await self._keeper.place_of(source)
+
     @property
     def figures(self) -> Figures:
         """What was taken in since the start."""

@@ -34,13 +34,20 @@ class Source:
     """Where lines were read from, so that each is kept once, whatever dies in between.
 
     `first` to `end` is what they cover: bytes of an output (all of the lines or none are new), or
-    with `is_numbered` the numbers of the lines (those before the known position are left out).
+    with `is_numbered` the numbers of the lines (those before the known position are left out). `places`
+    are the bytes of a file at which the lines end, each by itself.
     """
 
     name: str
     first: int
     end: int
     is_numbered: bool = False
+    places: Sequence[int] = ()
+
+    @property
+    def is_told_once(self) -> bool:
+        """Whether lines that there is no room for are lost: nobody tells them again."""
+        return self.is_numbered or bool(self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,8 @@ class LogStore:
             " SET position=excluded.position, touched_at=excluded.touched_at",
             (source.name, source.end, now),
         )
+        if source.places:
+            return [line for line, end in zip(entry.lines, source.places, strict=True) if end > known]
         return entry.lines[max(0, known - source.first) :] if source.is_numbered else entry.lines
 
     def position(self, source: str) -> int:

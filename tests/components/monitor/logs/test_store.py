@@ -160,6 +160,18 @@ def test_numbered_lines_that_are_told_again_are_kept_once(tmp_path: Path) -> Non
     store.close()
 
 
+def test_lines_of_a_file_that_is_read_again_from_anywhere_are_kept_once(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    lines = [Line(NOW, text) for text in (b"a", b"b", b"c", b"d")]
+    places = (10, 20, 30, 40)
+    for first, end in ((0, 2), (1, 3), (0, 4), (3, 4)):
+        source = Source("file", 0, places[end - 1], places=places[first:end])
+        store.write([Entry(SHOP, "i-1", lines[first:end], source)], NOW)
+    assert _texts(tmp_path) == ["a", "b", "c", "d"]
+    assert store.position("file") == 40
+    store.close()
+
+
 def test_positions_of_what_is_gone_are_forgotten_in_time(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     for name, at in (("old", NOW - 100), ("known", NOW - 100), ("new", NOW)):
