@@ -186,7 +186,7 @@ def test_an_alarm_scales_out_and_calls(server: Product, shop: WorkingCopy, recei
     assert (called["alarm"], called["state"], called["environment"]) == ("out", "ALARM", "prod")
     assert list(receiver.keys("hook").values()) == [1]
     (scaled,) = server.client.list_events(project="boutique", action="environment:Scale")
-    assert scaled["actor"] == "alarm" and "alarm out" in str(scaled["details"])
+    assert scaled["actor"] == "alarm" and "alarm out: 1 of the last 1 values is > 5" in str(scaled["details"])
     assert "s3same" not in server.log.read_text() + str(server.client.show_alarm(alarm["id"]))
     server.visit("boutique.localhost", "/mend")
     until_state(server, alarm["id"], "OK")
