@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from halage.base.journal import read_journal
 from halage.compute.drivers.memory import MemoryDriver
 from halage.monitor.logs.errors import BadLogFilter, BadSearch, NameTaken, NoSuchLogFilter
 from halage.monitor.logs.gatherer import INSTANCE_BYTES, KEPT_OF_FLOOD, LAG_BYTES
@@ -122,7 +123,7 @@ async def test_an_instance_that_floods_loses_its_own_lines_with_a_mark(
         page = await logs.search([GROUP], Search(text="bytes are missing here"), limit=10)
         assert len(page.lines) == 1
         missing = int(page.lines[0].words.split()[1])
-        assert missing == len(flood) - KEPT_OF_FLOOD
+        assert missing == len(flood) - KEPT_OF_FLOOD == logs.figures.skipped_bytes
         last = (await logs.search([GROUP], Search(stream="i-1"), limit=1)).lines[0]
         assert last.words == f"{LAG_BYTES // 10 + 200_000 - 1:09d}"
 
@@ -278,6 +279,22 @@ async def test_a_changed_filter_counts_what_is_looked_for_now_in_the_same_metric
             await logs.filters.change(made.id + 1, Search(), actor="ada")
         with pytest.raises(BadSearch):
             await logs.filters.change(made.id, Search("two\nlines"), actor="ada")
+
+
+async def test_the_journal_has_what_a_filter_counts(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        search = Search(text="failed", fields=(FieldTest.parse("status=500"),))
+        made = await logs.filters.create(ACCESS, "failures", search, actor="ada")
+        await logs.filters.delete(made.id, actor="bob")
+        entries = await logs.filters._database.run(lambda tx: read_journal(tx.connection))
+    shown = {"metric": "failures", "group": "shop.prod/access", "text": "failed", "fields": ["status=500"]}
+    assert [(each.action, each.actor, each.before, each.after) for each in entries] == [
+        ("monitor:SetLogFilter", "ada", None, shown),
+        ("monitor:DeleteLogFilter", "bob", shown, None),
+    ]
+    assert {(each.project, each.at, each.origin) for each in entries} == {("shop", clock.now(), "halage")}
 
 
 async def test_filters_are_refused_for_a_reason(

@@ -102,6 +102,11 @@ class AlarmController:
         """Hear that people made, changed or deleted alarms."""
         self._dirty.update(alarm_ids)
 
+    def forget_project(self, project: str, alarm_ids: Iterable[int]) -> None:
+        """Hear that a project is deleted: one that is made anew gets its alarms anew, however soon."""
+        self._made = {place for place in self._made if place[0] != project}
+        self.changed(alarm_ids)
+
     async def settled(self) -> None:
         """Return once nothing is being evaluated."""
         await self._controller.settled("tick")
@@ -157,7 +162,7 @@ class AlarmController:
             await self._record(turns, deploying)
             self._evaluated_until = ends[-1]
             if abs(ends[-1] - self._persisted) >= PERSIST_S or len(ends) > 1:
-                await self._database.run(ledger.set_evaluated_until, ends[-1])
+                await self._database.insist(ledger.set_evaluated_until, ends[-1])
                 self._persisted = ends[-1]
         await self._release(deploying)
         return None
@@ -190,7 +195,8 @@ class AlarmController:
             alarm = turn.alarm
             if alarm.id in stale:
                 continue
-            deliveries = await self._database.run(
+            # While the disk is full it waits: what is red then is told as soon as that is possible.
+            deliveries = await self._database.insist(
                 ledger.record_change,
                 alarm,
                 turn.verdict,

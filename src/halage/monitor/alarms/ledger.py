@@ -86,8 +86,9 @@ def record_change(
             facts=dict(verdict.facts),
         )
     )
-    details = {"state_before": alarm.state.value, "state": verdict.state.value, "reason": verdict.reason}
-    note(tx, "monitor:AlarmChanged", ACTOR, alarm.id, alarm.definition, **details, change=change_id)
+    states = {"before": {"state": alarm.state.value}, "after": {"state": verdict.state.value}}
+    reason = {"reason": verdict.reason, "change": change_id}
+    note(tx, "monitor:AlarmChanged", ACTOR, alarm.id, alarm.definition, **states, **reason)
     set_evaluated_until(tx, period_end)
     _forget_old_changes(tx, alarm.id, change_id)
     actions: list[Action] = []

@@ -214,7 +214,7 @@ class Alarms:
         """Delete every alarm of a project that is deleted."""
         rows = await self._database.run(store.alarm_rows, project)
         await self._database.run(definitions.forget_project, project)
-        self._controller.changed(row.id for row in rows)
+        self._controller.forget_project(project, [row.id for row in rows])
 
     async def _define(self, wanted: Mapping[str, Any], before: Definition | None) -> Definition:
         definition = definition_of(wanted, self._box, before)

@@ -117,6 +117,15 @@ def in_reading_order(widgets: Sequence[Widget]) -> tuple[Widget, ...]:
     return tuple(sorted(widgets, key=lambda widget: (widget.y, widget.x)))
 
 
+def in_words(widget: Widget) -> str:
+    """A widget on one line: what it is, where it lies, what it shows."""
+    shown = [each.expression for each in widget.lines] or [widget.text or f"alarms {list(widget.alarms)}"]
+    place = f"{widget.width} x {widget.height} at column {widget.x}, row {widget.y}"
+    return (
+        f"{widget.kind}, {place}: {': '.join([*([widget.title] if widget.title else []), '; '.join(shown)])}"
+    )
+
+
 def to_document(layout: Layout) -> dict[str, Any]:
     """The layout as plain JSON values."""
     document = asdict(layout)

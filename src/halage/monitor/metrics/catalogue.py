@@ -181,6 +181,13 @@ _HALAGE: tuple[tuple[str, Kind, str, tuple[str, ...], str], ...] = (
     ("log_lines", COUNT, "lines", (), "Lines of logs that were taken in."),
     ("log_bytes", COUNT, "bytes", (), "Their bytes."),
     ("log_lines_dropped", COUNT, "lines", (), "Lines of logs that were not kept."),
+    (
+        "log_bytes_skipped",
+        COUNT,
+        "bytes",
+        (),
+        "Bytes of instances' output that were left out: they came faster than logs are kept.",
+    ),
 )
 
 OWN_METRICS: tuple[Metric, ...] = (
