@@ -1,7 +1,6 @@
 """What a graph says past its lines: marks, thresholds, old data, zones, many lines, a server away."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from selenium.webdriver import ActionChains
@@ -39,12 +38,9 @@ def tip(visitor: Visitor, id_: str) -> str:
 @pytest.fixture
 def prod(served: Served) -> Iterator[None]:
     """An alarm of the environment watches what its dashboard shows."""
-    alarm = served.sample.alarms.stored[2]
     where = '{environment="prod", project="boutique"}'
-    definition = replace(
-        alarm.definition, expression=f"p95(environment_response_time_ms{where})", threshold=120.0
-    )
-    served.sample.alarms.stored[2] = replace(alarm, definition=definition)
+    latency = f"p95(environment_response_time_ms{where})"
+    served.do(served.sample.alarms.redefine(2, expression=latency, threshold=120.0))
     yield
 
 
@@ -85,9 +81,7 @@ def test_thresholds_of_alarms_are_drawn_and_named(visitor: Visitor, served: Serv
     visitor.wait(lambda: is_drawn(visitor, "#widget-latency"))
     assert "Response time: > 120 ms" in visitor.text("#widget-latency .legend")
     assert "Response time" not in visitor.text("#widget-requests .legend")
-    alarms = served.sample.alarms
-    definition = replace(alarms.stored[2].definition, threshold=1.0)
-    alarms.stored[2] = replace(alarms.stored[2], definition=definition)
+    served.do(served.sample.alarms.redefine(2, threshold=1.0))
     visitor.open(GRAPHS)
     visitor.wait(lambda: visitor.all("#widget-latency-now .figure-value.is-over"))
     assert visitor.text("#widget-latency-now .figure-note") == "Response time: > 1 ms"
@@ -95,9 +89,7 @@ def test_thresholds_of_alarms_are_drawn_and_named(visitor: Visitor, served: Serv
 
 @pytest.mark.usefixtures("prod")
 def test_which_alarms_is_chosen_in_the_dialog(visitor: Visitor, served: Served, waves: Waves) -> None:
-    stored = served.sample.alarms.stored
-    below = replace(stored[1].definition, operator=Operator.AT_MOST, threshold=7.0)
-    stored[1] = replace(stored[1], definition=below)
+    served.do(served.sample.alarms.redefine(1, operator=Operator.AT_MOST, threshold=7.0))
     id_ = make(served, a_widget("one", 0, 0))
     visitor.sign_in("paul")
     visitor.open(f"/dashboards/{id_}?edit=yes")
