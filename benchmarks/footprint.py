@@ -7,12 +7,12 @@ an environment of its own, so that 1,000 runs wait, and the same 30 s are measur
 of the second measurement is the first.
 """
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import harness
+from parts.process import cpu_s, memory_mib
 
 PROJECTS = 20
 ENVIRONMENTS = ("dev", "preprod", "live")
@@ -20,8 +20,6 @@ INSTANCES = 2
 BRANCHES = 50
 MEASURE_S = 30.0
 SETTLE_S = 10.0
-
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -115,22 +113,10 @@ def _waiting(server: harness.Server, name: str) -> int:
 def _measure(pid: int) -> tuple[float, float]:
     """Resident memory (MiB) and processor time (per cent of one core) over the next half minute."""
     time.sleep(SETTLE_S)
-    begin, ticks = time.monotonic(), _ticks(pid)
+    begin, before_s = time.monotonic(), cpu_s(pid)
     time.sleep(MEASURE_S)
-    busy_s = (_ticks(pid) - ticks) / _TICKS
-    return _resident_mib(pid), 100 * busy_s / (time.monotonic() - begin)
-
-
-def _ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
-def _resident_mib(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise harness.Failure(f"process {pid} has no memory of its own")
+    busy_s = cpu_s(pid) - before_s
+    return memory_mib(pid), 100 * busy_s / (time.monotonic() - begin)
 
 
 if __name__ == "__main__":

@@ -489,6 +489,26 @@ async def test_what_happened_while_it_was_stopped_is_caught_up_with_in_order(gro
     ground.close()
 
 
+async def test_a_kill_between_the_changes_of_one_moment_loses_none_and_tells_none_twice(
+    ground: AlarmGround,
+) -> None:
+    async with alarm_plane(ground) as plane:
+        alarms = [await plane.define(name=f"load {number}") for number in range(25)]
+        await plane.tick(load=1)
+        before = len(await plane.journal("monitor:AlarmChanged"))
+        await ground.clock.advance(10)
+        plane.controller.on_tick(plane.write({"load": 9.0}), 10)
+        while (changed := len(await plane.journal("monitor:AlarmChanged")) - before) == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert 0 < changed < len(alarms)
+    async with alarm_plane(ground) as plane:
+        await plane.tick(load=1)
+        for alarm in alarms:
+            assert await plane.changes(alarm) == [(NONE, OK), (OK, ALARM), (ALARM, OK)]
+            assert [each.period_end - NOW for each in await plane.alarms.history(alarm.id)] == [30, 20, 10]
+    ground.close()
+
+
 @pytest.mark.parametrize("value", [1, 9])
 @pytest.mark.parametrize("hours", [0.1, 2, 30])
 async def test_a_time_in_which_nobody_looked_changes_nothing(

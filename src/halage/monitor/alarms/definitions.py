@@ -102,8 +102,7 @@ def ensure_defaults(
         if word in made:
             continue
         tx.execute(insert(table).values(project=project, environment=environment, word=word))
-        rows = store.neighbour_rows(tx, definition.project)
-        if all(row.name != definition.name for row in rows):
+        if store.alarm_named(tx, definition.project, definition.name) is None:
             new.append(create(tx, definition, ACTOR, is_default=True))
     return new
 
@@ -116,18 +115,20 @@ def forget_project(tx: Transaction, project: str) -> None:
 
 def _check_neighbours(tx: Transaction, definition: Definition, before: Alarm | None) -> None:
     """That the name is free, and that the rule names what is there and does not lead back to itself."""
-    rows = store.neighbour_rows(tx, definition.project)
-    others = {row.name: row for row in rows if before is None or row.id != before.id}
-    if definition.name in others:
+    found = store.alarm_named(tx, definition.project, definition.name)
+    if found is not None and (before is None or found != before.id):
         place = f"project {definition.project}" if definition.project else "the server"
         raise AlarmConflict(
             f"{place} has an alarm {definition.name} already: choose another name, or change that one",
             name=definition.name,
-            alarm=others[definition.name].id,
+            alarm=found,
         )
     if before is not None and before.definition.name != definition.name:
         _refuse_named(tx, before, "rename")
     if definition.rule is not None:
+        # Only a rule needs the others, each with its definition: there may be thousands.
+        rows = store.neighbour_rows(tx, definition.project)
+        others = {row.name: row for row in rows if before is None or row.id != before.id}
         composite.check_names(definition.name, definition.rule, _rules_of(others.values()), set(others))
 
 

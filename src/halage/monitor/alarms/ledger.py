@@ -22,6 +22,18 @@ Expand = Callable[[Action], Sequence[Action]]
 
 
 @dataclass(frozen=True, slots=True)
+class NewChange:
+    """A change that is to be recorded."""
+
+    alarm: Alarm
+    """As it was when it was judged."""
+    verdict: Verdict
+    period_end: float
+    is_deploying: bool
+    """Whether a deployment runs in its environment."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenDelivery:
     """A delivery that waits, with everything that it is about."""
 
@@ -61,20 +73,36 @@ def set_evaluated_until(tx: Transaction, end: float) -> None:
         tx.insert(insert(store.alarm_clock_table).values(id=1, evaluated_until=end))
 
 
-def record_change(
-    tx: Transaction, alarm: Alarm, verdict: Verdict, period_end: float, *, is_deploying: bool, expand: Expand
-) -> list[int] | None:
-    """Record that an alarm changes, and what has to be done for it: the deliveries, held while it is muted.
+def record_changes(
+    tx: Transaction, changes: Iterable[NewChange], expand: Expand, until: float | None
+) -> list[list[int] | None]:
+    """Record changes at once, and up to when periods were evaluated with them (None: as far as before).
 
-    None, and nothing is recorded, when the alarm is not as it was when it was judged.
+    For each the deliveries that it leads to; None where nothing is recorded because the alarm is not as
+    it was when it was judged, and then nothing of its later changes either.
     """
+    stale: set[int] = set()
+    recorded = []
+    for change in changes:
+        made = None if change.alarm.id in stale else _record_change(tx, change, expand)
+        if made is None:
+            stale.add(change.alarm.id)
+        recorded.append(made)
+    if until is not None:
+        set_evaluated_until(tx, until)
+    return recorded
+
+
+def _record_change(tx: Transaction, new: NewChange, expand: Expand) -> list[int] | None:
+    """Record one: state, history, journal, and what has to be done, held while the alarm is muted."""
+    alarm, verdict, period_end = new.alarm, new.verdict, new.period_end
     table = store.alarms_table
     is_same = (table.c.id == alarm.id, table.c.state == alarm.state, table.c.updated_at == alarm.updated_at)
     values = {"state": verdict.state.value, "reason": verdict.reason, "state_at": period_end}
     if not tx.change(update(table).where(*is_same).values(**values)):
         return None
     now = require(tx, alarm.id)
-    is_muted = now.is_muted_at(tx.now) or (alarm.definition.mute_while_deploying and is_deploying)
+    is_muted = now.is_muted_at(tx.now) or (alarm.definition.mute_while_deploying and new.is_deploying)
     change_id = tx.insert(
         insert(store.alarm_changes_table).values(
             alarm_id=alarm.id,
@@ -89,7 +117,6 @@ def record_change(
     states = {"before": {"state": alarm.state.value}, "after": {"state": verdict.state.value}}
     reason = {"reason": verdict.reason, "change": change_id}
     note(tx, "monitor:AlarmChanged", ACTOR, alarm.id, alarm.definition, **states, **reason)
-    set_evaluated_until(tx, period_end)
     _forget_old_changes(tx, alarm.id, change_id)
     actions: list[Action] = []
     if verdict.state is not State.OK or _has_alarmed(tx, alarm.id, change_id):

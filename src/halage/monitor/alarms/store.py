@@ -167,11 +167,20 @@ def _wanted(wanted: AlarmFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
+def alarm_named(tx: Transaction, project: str | None, name: str) -> int | None:
+    """The id of the alarm of that name in a project, or of the server's."""
+    query = select(alarms_table.c.id).where(_is_in(project), alarms_table.c.name == name)
+    return tx.execute(query).scalar_one_or_none()
+
+
 def neighbour_rows(tx: Transaction, project: str | None) -> Sequence[Row[Any]]:
     """The alarms of one project, or of the server: those that share their names."""
+    return tx.execute(select(alarms_table).where(_is_in(project)).order_by(alarms_table.c.id)).all()
+
+
+def _is_in(project: str | None) -> ColumnElement[bool]:
     column = alarms_table.c.project
-    is_there = column.is_(None) if project is None else column == project
-    return tx.execute(select(alarms_table).where(is_there).order_by(alarms_table.c.id)).all()
+    return column.is_(None) if project is None else column == project
 
 
 def change_rows(

@@ -7,7 +7,7 @@ from halage.compute.driver import MeasuresMany
 from halage.compute.model import MIB, Usage
 from halage.monitor.collect.model import Tick
 from halage.monitor.collect.rules import Growth
-from halage.monitor.collect.samples import Dimensions, count, gauge, of_environment, of_instance
+from halage.monitor.collect.samples import Dimensions, count, gauge, of_environment, of_instance, percent
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance
 from halage.monitor.metrics.model import Sample
 
@@ -48,7 +48,7 @@ class InstanceSource:
         memory_percent = usage.memory_bytes / (instance.type.memory_mib * MIB) * 100
         samples = [
             gauge("instance_memory_bytes", dimensions, usage.memory_bytes),
-            gauge("instance_memory_percent", dimensions, memory_percent),
+            percent("instance_memory_percent", dimensions, memory_percent),
             gauge("instance_processes", dimensions, usage.processes),
         ]
         if usage.open_files is not None:
@@ -56,12 +56,12 @@ class InstanceSource:
         # By unit: the next attempt of an instance begins to count at nothing.
         if (grown := self._growth.since((instance.unit_id, "cpu"), usage.cpu_s, now)) is not None:
             cpu_percent = grown[0] / grown[1] / instance.type.cpu * 100
-            samples.append(gauge("instance_cpu_percent", dimensions, cpu_percent))
+            samples.append(percent("instance_cpu_percent", dimensions, cpu_percent))
         periods = self._growth.since((instance.unit_id, "periods"), usage.cpu_periods, now)
         throttled = self._growth.since((instance.unit_id, "throttled"), usage.throttled_periods, now)
         if periods is not None and throttled is not None:
             share = throttled[0] / periods[0] * 100 if periods[0] else 0.0
-            samples.append(gauge("instance_cpu_throttled_percent", dimensions, share))
+            samples.append(percent("instance_cpu_throttled_percent", dimensions, share))
         for name in _DISK_COUNTS:
             grown = self._growth.since((instance.unit_id, name), getattr(usage, name), now)
             if grown is not None:

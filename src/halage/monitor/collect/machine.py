@@ -12,7 +12,7 @@ from halage.base.clock import Clock
 from halage.monitor.collect import proc
 from halage.monitor.collect.model import Tick
 from halage.monitor.collect.rules import Growth
-from halage.monitor.collect.samples import count, gauge
+from halage.monitor.collect.samples import count, gauge, percent
 from halage.monitor.metrics.model import Sample
 
 T = TypeVar("T")
@@ -53,21 +53,21 @@ class MachineSource:
         total = self._growth.since("total", cpu.total, now)
         if busy is None or total is None or not total[0]:
             return []
-        return [gauge("machine_cpu_percent", (), min(busy[0] / total[0], 1.0) * 100)]
+        return [percent("machine_cpu_percent", (), min(busy[0] / total[0], 1.0) * 100)]
 
     def _levels(self) -> list[Sample]:
         memory = proc.parse_memory(self._read("meminfo"))
         used = memory["MemTotal"] - memory["MemAvailable"]
         levels: dict[str, float] = {
             "memory_bytes": used,
-            "memory_percent": used / memory["MemTotal"] * 100,
             "swap_bytes": memory.get("SwapTotal", 0) - memory.get("SwapFree", 0),
             "processes": sum(name.isdigit() for name in os.listdir(self._proc)),  # noqa: PTH208 - a name is enough
             "open_files": int(self._read("sys/fs/file-nr").split()[0]),
         }
         loads = proc.parse_load(self._read("loadavg"))
         levels |= dict(zip(("load_1m", "load_5m", "load_15m"), loads, strict=True))
-        return [gauge(f"machine_{name}", (), value) for name, value in levels.items()]
+        samples = [gauge(f"machine_{name}", (), value) for name, value in levels.items()]
+        return [*samples, percent("machine_memory_percent", (), used / memory["MemTotal"] * 100)]
 
     def _growths(
         self, kind: str, dimension: tuple[str, str], counters: Iterable[tuple[str, int]], now: float
@@ -160,7 +160,7 @@ class FileSystemSource:
             used = found.f_blocks - found.f_bfree
             dimensions = (("mount", path),)
             samples += [
-                gauge("machine_disk_used_percent", dimensions, used / (used + found.f_bavail or 1) * 100),
+                percent("machine_disk_used_percent", dimensions, used / (used + found.f_bavail or 1) * 100),
                 gauge("machine_disk_free_bytes", dimensions, found.f_bavail * found.f_frsize),
             ]
         data = os.statvfs(self._data)

@@ -10,7 +10,7 @@ from halage.base.clock import Clock
 from halage.base.journal import Entry, Journal
 from halage.monitor.collect.model import Tick
 from halage.monitor.collect.rules import Growth
-from halage.monitor.collect.samples import count, distribution, gauge
+from halage.monitor.collect.samples import count, distribution, gauge, percent
 from halage.monitor.inventory import Inventory
 from halage.monitor.metrics.model import Sample, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
@@ -81,7 +81,7 @@ class OwnSource:
             gauge("halage_open_files", (), sum(1 for _ in Path("/proc/self/fd").iterdir())),
         ]
         if (grown := self._growth.since("cpu", self._cpu_s(), now)) is not None:
-            samples.append(gauge("halage_cpu_percent", (), grown[0] / grown[1] * 100))
+            samples.append(percent("halage_cpu_percent", (), grown[0] / grown[1] * 100))
         return samples
 
     async def watch_loop(self) -> None:

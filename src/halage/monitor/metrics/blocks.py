@@ -104,7 +104,7 @@ class DistributionBlock:
         return self._packed
 
     def _open(self) -> Points:
-        return get_points(self._packed, 0, self._start, self._resolution_s)[0]
+        return get_points(self._packed, 0, self._start, self._resolution_s)
 
 
 class Hour:

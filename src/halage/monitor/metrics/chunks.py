@@ -53,11 +53,11 @@ def encode_rung(points: Points) -> bytes:
     return _sealed(out)
 
 
-def decode_rung(rung: Rung, start: int, data: bytes) -> Points:
-    """A chunk of the ladder; raises CorruptChunk."""
+def decode_rung(rung: Rung, start: int, data: bytes, *, with_sketches: bool = True) -> Points:
+    """A chunk of the ladder (see get_points); raises CorruptChunk."""
     _check(data)
     try:
-        return get_points(data, _CHECK_BYTES, start, rung.resolution_s)[0]
+        return get_points(data, _CHECK_BYTES, start, rung.resolution_s, with_sketches=with_sketches)
     except (IndexError, ValueError, zlib.error) as error:
         raise CorruptChunk(str(error)) from error
 

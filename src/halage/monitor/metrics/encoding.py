@@ -189,16 +189,19 @@ def _get_scaled(data: bytes, offset: int, length: int, is_delta: bool) -> "tuple
     step, offset = get_varint(data, offset)
     base = unzigzag(code)
     units, offset = _get_units(data, offset, max(0, length - 1) if is_delta else length)
-    places: Iterable[int] = accumulate(_moves(units), initial=0) if is_delta else units
-    if factor > 1:
-        return array("d", [(base + step * place) / factor for place in places]), offset
-    return array("d", [base + step * place for place in places]), offset
+    if not any(units):
+        return array("d", [base / factor]) * length, offset
+    places: Iterable[int] = _moves(units) if is_delta else units
+    if step != 1:
+        places = map(step.__mul__, places)
+    wholes = accumulate(places, initial=base) if is_delta else map(base.__add__, places)
+    return array("d", [whole / factor for whole in wholes] if factor > 1 else wholes), offset
 
 
 def _moves(codes: Sequence[int]) -> Iterable[int]:
     if isinstance(codes, bytes):
         return map(_ZIGZAG.__getitem__, codes)
-    return [(code >> 1) ^ -(code & 1) for code in codes]
+    return [-(code >> 1) - 1 if code & 1 else code >> 1 for code in codes]
 
 
 def _put_units(out: bytearray, units: Sequence[int]) -> None:

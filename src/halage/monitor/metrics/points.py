@@ -4,6 +4,7 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, islice, pairwise
+from operator import not_
 from typing import NamedTuple
 
 from halage.monitor.metrics.encoding import (
@@ -17,7 +18,7 @@ from halage.monitor.metrics.encoding import (
     zigzag,
 )
 from halage.monitor.metrics.model import Buckets
-from halage.monitor.metrics.sketch import SMALLEST, Sketch, bin_of
+from halage.monitor.metrics.sketch import SMALLEST, Sketch, bin_of, middle_of
 
 _SUM_ERROR = 1e-12
 """What adding up some hundred decimals moves a sum by at most, as a share of it."""
@@ -69,7 +70,7 @@ class Bins(NamedTuple):
 class _PackedRuns:
     """Runs one behind the other, as they lie in a chunk: run i has sizes[i] bins."""
 
-    __slots__ = ("_begins", "_counts", "_firsts", "_gap_begins", "_gaps", "_sizes")
+    __slots__ = ("_begins", "_counts", "_empty", "_firsts", "_gaps", "_sizes")
 
     def __init__(
         self, sizes: Sequence[int], firsts: Sequence[int], gaps: Sequence[int], counts: Sequence[int]
@@ -78,28 +79,40 @@ class _PackedRuns:
             raise ValueError("the bins of a chunk have different lengths")
         self._sizes, self._firsts, self._gaps, self._counts = sizes, firsts, gaps, counts
         self._begins = list(accumulate(sizes, initial=0))
-        self._gap_begins = list(accumulate((max(0, size - 1) for size in sizes), initial=0))
+        self._empty = list(accumulate(map(not_, sizes), initial=0))
+        """How many of the runs before have no bins, and so no gaps either; the others have one gap less."""
 
     def bins(self, place: int) -> dict[int, int]:
         """The bins of one run."""
-        size = self._sizes[place]
-        if not size:
-            return {}
-        begin, gap = self._begins[place], self._gap_begins[place]
-        order = accumulate(self._gaps[gap : gap + size - 1], initial=unzigzag(self._firsts[place]))
-        return dict(zip(order, self._counts[begin : begin + size], strict=True))
+        bins: dict[int, int] = {}
+        self.run(place).add_to(bins)
+        return bins
 
     def run(self, place: int) -> Run:
         """One run."""
         size = self._sizes[place]
         if not size:
             return NO_RUN
-        begin, gap = self._begins[place], self._gap_begins[place]
+        begin, gap = self._begins[place], self._gap(place)
         return Run(
             unzigzag(self._firsts[place]),
             self._gaps[gap : gap + size - 1],
             self._counts[begin : begin + size],
         )
+
+    def from_above(self, place: int, above: int) -> int | None:
+        """The bin that has more than `above` values in it and over it; None when all have no more."""
+        begin = self._begins[place]
+        for index in range(begin + self._sizes[place] - 1, begin - 1, -1):
+            above -= self._counts[index]
+            if above < 0:
+                gap = self._gap(place)
+                return unzigzag(self._firsts[place]) + sum(self._gaps[gap : gap + index - begin])
+        return None
+
+    def _gap(self, place: int) -> int:
+        """Where the gaps of a run begin."""
+        return self._begins[place] - place + self._empty[place]
 
 
 class _PackedBins(NamedTuple):
@@ -118,6 +131,35 @@ class _PackedBins(NamedTuple):
             None if place < 0 else Bins(self.zeros[place], self.positive.run(place), self.negative.run(place))
             for place in self.order
         ]
+
+
+class _KeptSketch(Sketch):
+    """A sketch whose bins are opened when somebody asks for them: most are asked for a percentile only."""
+
+    __slots__ = ("_packed", "_place")
+
+    def __init__(self, packed: _PackedBins, place: int) -> None:
+        self.zeros = packed.zeros[place]
+        self._packed: _PackedBins | None = packed
+        self._place = place
+
+    def __getattr__(self, name: str) -> dict[int, int]:
+        packed = self._packed
+        if packed is None or name not in ("bins", "negative"):
+            raise AttributeError(name)
+        # Opened, they may be changed: from now on they alone count.
+        self._packed = None
+        self.bins = packed.positive.bins(self._place)
+        self.negative = packed.negative.bins(self._place)
+        return self.bins if name == "bins" else self.negative
+
+    def _at(self, rank: int) -> float:
+        above = self.count - rank
+        if self._packed is not None and above < rank:
+            index = self._packed.positive.from_above(self._place, above)
+            if index is not None:
+                return middle_of(index)
+        return super()._at(rank)
 
 
 class Points:
@@ -174,15 +216,11 @@ class Points:
             if not count:
                 found.append(None)
                 continue
-            sketch = Sketch()
+            sketch = Sketch() if place < 0 else _KeptSketch(packed, place)
             sketch.count, sketch.total = int(count), total
             sketch.minimum, sketch.maximum = minimum, maximum
             if place < 0:
                 _merge_same(sketch, minimum, sketch.count)
-            else:
-                sketch.zeros = packed.zeros[place]
-                sketch.bins = packed.positive.bins(place)
-                sketch.negative = packed.negative.bins(place)
             found.append(sketch)
         return found
 
@@ -258,20 +296,24 @@ def put_points(out: bytearray, points: Points) -> None:
         _put_runs(out, [one.negative for one in bins])
 
 
-def get_points(data: bytes, offset: int, start: int, resolution_s: int) -> tuple[Points, int]:
-    """The points at the offset, and the offset behind them."""
+def get_points(
+    data: bytes, offset: int, start: int, resolution_s: int, *, with_sketches: bool = True
+) -> Points:
+    """The points at the offset. Without sketches they are read sooner, and are for reading only."""
     count, offset = get_numbers(data, offset)
     points = Points(start, resolution_s, 0, has_sketches=False)
-    slots = [slot for slot, number in enumerate(count) if number == number]
+    is_full = not math.isnan(sum(count))
+    slots = range(len(count)) if is_full else [slot for slot, number in enumerate(count) if number == number]
     columns = []
     for nothing in (0.0, math.inf, -math.inf):
         column, offset = get_numbers(data, offset)
         columns.append(_spread(column, slots, len(count), nothing))
     points.total, points.minimum, points.maximum = columns
-    points.count = _spread(array("d", [count[slot] for slot in slots]), slots, len(count), 0.0)
-    has_sketches, offset = data[offset], offset + 1
-    if has_sketches:
-        with_bins, offset = get_wholes(data, offset)
+    if not is_full:
+        count = _spread(array("d", [count[slot] for slot in slots]), slots, len(count), 0.0)
+    points.count = count
+    if with_sketches and data[offset]:
+        with_bins, offset = get_wholes(data, offset + 1)
         zeros, offset = get_wholes(data, offset)
         positive, offset = _get_runs(data, offset)
         negative, offset = _get_runs(data, offset)
@@ -280,7 +322,7 @@ def get_points(data: bytes, offset: int, start: int, resolution_s: int) -> tuple
             if has_bins:
                 order[slot] = next(places)
         points.hold(_PackedBins(order, zeros, positive, negative))
-    return points, offset
+    return points
 
 
 def put_sketch(out: bytearray, sketch: Sketch) -> None:
@@ -342,7 +384,7 @@ def _get_runs(data: bytes, offset: int) -> tuple[_PackedRuns, int]:
     return _PackedRuns(sizes, firsts, gaps, counts), offset
 
 
-def _spread(present: "array[float]", slots: list[int], size: int, nothing: float) -> "array[float]":
+def _spread(present: "array[float]", slots: Sequence[int], size: int, nothing: float) -> "array[float]":
     if len(slots) != len(present):
         raise ValueError("the columns of a chunk have different lengths")
     if len(slots) == size:

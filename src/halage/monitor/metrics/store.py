@@ -248,7 +248,8 @@ class MetricStore:
         )
         for start, data in rows:
             try:
-                add_points(buckets, decode_rung(rung, start, data), covered)
+                points = decode_rung(rung, start, data, with_sketches=buckets.sketches is not None)
+                add_points(buckets, points, covered)
             except CorruptChunk as error:
                 problems.append(_damage(known, rung.resolution_s, start, error))
 

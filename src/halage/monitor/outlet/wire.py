@@ -16,20 +16,20 @@ _LONGEST_LITERAL = 2**16
 
 def write_request(points: Iterable[Point], at_ms: int) -> bytes:
     """The message `prometheus.WriteRequest` with each point as a series of one sample."""
-    time = b"\x10" + _varint(at_ms)
+    time = b"\x10" + varint(at_ms)
     out = bytearray()
     for name, labels, value in points:
         series = bytearray()
         for label, text in sorted((("__name__", name), *labels)):
-            series += _field(1, _field(1, label.encode()) + _field(2, text.encode("utf-8", "replace")))
-        series += _field(2, b"\x09" + struct.pack("<d", value) + time)
-        out += _field(1, bytes(series))
+            series += field(1, field(1, label.encode()) + field(2, text.encode("utf-8", "replace")))
+        series += field(2, b"\x09" + struct.pack("<d", value) + time)
+        out += field(1, bytes(series))
     return bytes(out)
 
 
 def snappy_block(plain: bytes) -> bytes:
     """The bytes as a block of snappy, not made any smaller."""
-    out = bytearray(_varint(len(plain)))
+    out = bytearray(varint(len(plain)))
     for start in range(0, len(plain), _LONGEST_LITERAL):
         literal = plain[start : start + _LONGEST_LITERAL]
         # 61 << 2: a literal whose length less one follows in two bytes.
@@ -37,12 +37,13 @@ def snappy_block(plain: bytes) -> bytes:
     return bytes(out)
 
 
-def _field(number: int, content: bytes) -> bytes:
+def field(number: int, content: bytes) -> bytes:
     """A field of bytes (wire type 2)."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
+    return bytes((number << 3 | 2,)) + varint(len(content)) + content
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A whole number from 0, seven bits a byte."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -91,8 +91,14 @@ def test_points_come_back_from_their_bytes(slots: list[list[float] | None]) -> N
             points.add(slot, Sketch.of(values))
     out = bytearray()
     put_points(out, points)
-    found, end = get_points(bytes(out), 0, 0, 60)
-    assert end == len(out)
+    found = get_points(bytes(out) + b"behind", 0, 0, 60)
+    bare = get_points(bytes(out), 0, 0, 60, with_sketches=False)
+    assert [bare.count, bare.total, bare.minimum, bare.maximum] == [
+        found.count,
+        found.total,
+        found.minimum,
+        found.maximum,
+    ]
     all_at_once = found.sketches(0, len(slots))
     for slot, values in enumerate(slots):
         assert found.count[slot] == (0 if values is None else len(values))
@@ -101,7 +107,27 @@ def test_points_come_back_from_their_bytes(slots: list[list[float] | None]) -> N
             assert one is None
         else:
             assert one is not None
+            whole = Sketch.of(values)
+            shares = (0.0, 0.05, 0.5, 0.95, 1.0)
+            assert [one.quantile(q) for q in shares] == [whole.quantile(q) for q in shares]
+            both = Sketch.of(values)
+            both.merge(one)
+            whole.merge(Sketch.of(values))
+            assert parts(both) == parts(whole)
             assert parts(one) == parts(found.sketch(slot)) == parts(Sketch.of(values))
+
+
+def test_a_sketch_that_was_read_can_be_added_to() -> None:
+    points = Points(0, 60, 1, has_sketches=True)
+    values = [1.0] * 50 + [2.0] * 50
+    points.add(0, Sketch.of(values))
+    out = bytearray()
+    put_points(out, points)
+    (one,) = get_points(bytes(out), 0, 0, 60).sketches(0, 1)
+    assert one is not None
+    one.add_all([50.0] * 97)
+    assert one.quantile(0.95) == pytest.approx(50.0, rel=ALPHA)
+    assert parts(one) == parts(Sketch.of(values + [50.0] * 97))
 
 
 def test_many_large_counts_come_back() -> None:
@@ -113,4 +139,4 @@ def test_many_large_counts_come_back() -> None:
     points.add(1, big)
     out = bytearray()
     put_points(out, points)
-    assert get_points(bytes(out), 0, 0, 60)[0].sketch(1).count == 600_000
+    assert get_points(bytes(out), 0, 0, 60).sketch(1).count == 600_000

@@ -78,6 +78,16 @@ async def test_use_of_an_instance_is_told_against_its_type(clock: ManualClock) -
     }
 
 
+async def test_per_cents_are_told_in_hundredths(clock: ManualClock) -> None:
+    units = Units(clock)
+    await units.start()
+    for cpu_s in (10.0, 11.0):
+        units.driver.use(units.one.unit_id, Usage(cpu_s, 512 * MIB // 3, 0, 3))
+        numbers = await ask(units.source, environment("shop", units.one))
+        await clock.advance(7)
+    assert (numbers["instance_memory_percent"], numbers["instance_cpu_percent"]) == (33.33, 14.29)
+
+
 async def test_what_is_not_counted_is_not_told(clock: ManualClock) -> None:
     units = Units(clock)
     await units.start()

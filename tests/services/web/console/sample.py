@@ -32,7 +32,7 @@ from halage.environment.model import (
     Variable,
 )
 from halage.monitor.alarms.documents import kept_action, to_document
-from halage.monitor.alarms.ledger import expand_with, record_change
+from halage.monitor.alarms.ledger import NewChange, expand_with, record_changes
 from halage.monitor.alarms.model import (
     Band,
     Definition,
@@ -538,10 +538,8 @@ class SampleAlarms:
         """Let an alarm change now, as the controller does."""
         alarm = await self.service.show(number)
         verdict = Verdict(state, reason, {"points": [[now() - 60, 12.0]], "period_s": 60})
-        nothing = expand_with(())
-        await self.database.run(
-            record_change, alarm, verdict, time.time(), is_deploying=False, expand=nothing
-        )
+        change = NewChange(alarm, verdict, time.time(), is_deploying=False)
+        await self.database.run(record_changes, [change], expand_with(()), None)
 
     async def redefine(self, number: int, **changes: Any) -> None:
         """Let an alarm watch something else, without a word in the journal."""
