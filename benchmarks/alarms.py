@@ -331,7 +331,10 @@ def breach() -> dict[str, float]:
 def _deploy(server: harness.Server) -> None:
     server.call("POST", "projects", {"name": "shop"})
     copy = harness.WorkingCopy(server.directory / "copy")
-    settings = 'kind = "python"\n[run]\nstart = "python3 app.py"\n[test]\ncommands = []\n[flow]\nmain = ["test", "dev"]\n'
+    settings = (
+        'kind = "python"\n[run]\nstart = "python3 app.py"\n'
+        '[test]\ncommands = []\n[flow]\nmain = ["test", "dev"]\n'
+    )
     copy.commit({"app.py": harness.SITE.replace("VERSION", "1"), "halage.toml": settings}, "First")
     copy.push(server.remote("shop"))
     server.wait_for_run("shop")

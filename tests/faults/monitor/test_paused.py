@@ -111,7 +111,7 @@ def test_on_a_disk_that_is_full_to_the_last_byte_people_can_look_and_are_told_on
     try:
         # The database may have a little room in its own files; without any, the change waits.
         eventually(
-            lambda: of_paused(receiver) == [RED] or '"record_change"' in server.log.read_text(),
+            lambda: of_paused(receiver) == [RED] or '"record_changes"' in server.log.read_text(),
             "the alarm to be red, or to wait for room",
         )
         assert server.visit("boutique.localhost", "/while-it-is-full").status == 200

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from halage.monitor.alarms.ledger import expand_with, record_change
+from halage.monitor.alarms.ledger import NewChange, expand_with, record_changes
 from halage.monitor.alarms.model import State, Tell, Verdict
 from tests.services.cli.conftest import Halage, Served
 
@@ -36,9 +36,8 @@ def say(served: Served, alarm: dict[str, Any], state: State, reason: str) -> Non
     async def change() -> None:
         now = await services.alarms.show(alarm["id"])
         verdict = Verdict(state, reason, {"points": [[1_700_000_000.0, 640.0]], "period_s": 60})
-        everyone = expand_with([Tell()])
-        end = services.clock.now()
-        await services.database.run(record_change, now, verdict, end, is_deploying=False, expand=everyone)
+        made = NewChange(now, verdict, services.clock.now(), is_deploying=False)
+        await services.database.run(record_changes, [made], expand_with([Tell()]), None)
 
     asyncio.run(change())
 

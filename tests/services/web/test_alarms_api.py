@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from halage.monitor.alarms.ledger import expand_with, record_change
+from halage.monitor.alarms.ledger import NewChange, expand_with, record_changes
 from halage.monitor.alarms.model import State, Verdict
 from tests.services.web.world import World
 
@@ -34,9 +34,8 @@ async def say(world: World, number: int, state: State) -> None:
     """Let an alarm change, as the controller does."""
     alarm = await world.services.alarms.show(number)
     verdict = Verdict(state, f"it says {state}", {"points": [[1.0, 2.0]], "period_s": 60})
-    await world.services.database.run(
-        record_change, alarm, verdict, time.time(), is_deploying=False, expand=expand_with(())
-    )
+    change = NewChange(alarm, verdict, time.time(), is_deploying=False)
+    await world.services.database.run(record_changes, [change], expand_with(()), None)
 
 
 async def test_what_is_made_can_be_read_and_its_secrets_cannot(world: World) -> None:

@@ -544,8 +544,10 @@ class SampleAlarms:
     async def redefine(self, number: int, **changes: Any) -> None:
         """Let an alarm watch something else, without a word in the journal."""
         definition = replace((await self.service.show(number)).definition, **changes)
-        changed = update(alarms_table).where(alarms_table.c.id == number)
-        await self.database.run(lambda tx: tx.change(changed.values(definition=to_document(definition))))
+        place = {"project": definition.project, "environment": definition.environment}
+        values = {**place, "definition": to_document(definition)}
+        changed = update(alarms_table).where(alarms_table.c.id == number).values(values)
+        await self.database.run(lambda tx: tx.change(changed))
 
 
 @dataclass

@@ -160,17 +160,13 @@ async def test_a_metric_is_brought_to_a_dashboard(visits: Visits, dashboard: str
 async def test_thresholds_of_alarms_come_with_the_page_and_those_of_others_do_not(
     visits: Visits, sample: Sample
 ) -> None:
-    expression = "average(x)"  # what every alarm of the sample watches
+    expression = 'average(environment_requests{project="boutique",environment="prod"})'
+    await sample.alarms.redefine(4, project="museum", environment="prod")
     widget = Widget(
         "one", WidgetKind.LINE, 0, 0, 6, 4, lines=(MetricLine(expression),), shows_alarm_thresholds=True
     )
     await sample.services.dashboards.create("boutique", Layout("Sales", (widget,)), actor="paul")
     html = (await (await visits.by("zoe")).get("/dashboards/1")).text
     levels = json.loads(re.findall(r"data-levels='([^']+)'", html)[0])
-    assert {each["label"] for each in levels} == {
-        "Errors",
-        "Response time",
-        "Certificate end",
-        "No healthy instance",
-    }
-    assert levels[0] == {"alarm": 1, "label": "Errors", "operator": ">", "value": 1}
+    assert {each["label"] for each in levels} == {"Errors", "Certificate end"}
+    assert levels[0] == {"alarm": 1, "label": "Errors", "operator": ">", "value": 5}
