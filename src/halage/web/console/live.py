@@ -73,7 +73,7 @@ def live(services: Services, *sources: Source, still_allowed: Callable[[], Await
                 for source in sources:
                     group.create_task(_run(source, page), name="live page source")
         except ExceptionGroup as errors:
-            raise _expected(errors) or errors from None
+            raise _expected(errors) from errors
         await page.end()
 
     async def ask() -> None:
@@ -82,12 +82,15 @@ def live(services: Services, *sources: Source, still_allowed: Callable[[], Await
     return EventStream(produce, stopping=services.stopping, still_allowed=ask)
 
 
-def _expected(errors: ExceptionGroup) -> HalageError | None:
-    """The failure that the other end is told of, if there is no other kind among them."""
-    expected, others = errors.split(HalageError)
-    while isinstance(expected, ExceptionGroup):
-        expected = expected.exceptions[0]  # type: ignore[assignment]
-    return expected if others is None and isinstance(expected, HalageError) else None
+def _expected(errors: ExceptionGroup) -> Exception:
+    """The one error that the visitor is told of, such as that the thing is gone; else all of them."""
+    told, others = errors.split(HalageError)
+    if told is None or others is not None:
+        return errors
+    first: Exception = told
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 async def _run(source: Source, page: Page) -> None:
