@@ -30,15 +30,11 @@ def figure(language: Language, value: float | None) -> str:
     return NOTHING if value is None else f"{value:.6g}".replace(".", language.say("format.decimal"))
 
 
-_ROUND = (("d", 86400), ("h", 3600), ("min", 60))
-
-
-def period(language: Language, seconds: float) -> str:
-    """A length of time that somebody chose, such as `30 s`, `5 min` or `2 d`."""
-    for unit, length in _ROUND:
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:.0f} {language.say('format.day') if unit == 'd' else unit}"
-    return f"{seconds:.0f} s"
+def period(seconds: float) -> str:
+    """A length that people chose, to the point: `10 s`, `5 min`, `90 min`, `1 h`."""
+    if seconds % 3600 == 0:
+        return f"{seconds // 3600:g} h"
+    return f"{seconds // 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"
 
 
 def size(language: Language, size_bytes: int | None) -> str:
@@ -112,7 +108,7 @@ def vocabulary(language: Language) -> dict[str, Callable[..., object]]:
         "n": language.count,
         "duration": lambda seconds: duration(language, seconds),
         "figure": lambda value: figure(language, value),
-        "period": lambda seconds: period(language, seconds),
+        "period": period,
         "size": lambda size_bytes: size(language, size_bytes),
         "moment": lambda at: moment(language, at),
         "stopwatch": lambda start, end: stopwatch(language, start, end),
