@@ -143,8 +143,12 @@ async def test_one_alarm_says_why_with_its_numbers_its_picture_and_its_history(v
     picture = page.split('<svg class="course"')[1].split("</section>")[0]
     assert 'class="values"' in picture and 'class="limit-name"' in picture and "&gt; 500</text>" in picture
     assert picture.count('class="values"') == 2, "a gap in the data is a gap in the line"
-    assert re.search(r'<rect class="is-alarm-alarm" x="33\.\d+%" width="66\.\d+%"', picture)
-    assert re.search(r'<rect class="is-alarm-ok" x="0.0%" width="33\.\d+%"', picture)
+    rects = re.findall(r'<rect class="is-alarm-(ok|alarm)" x="([\d.]+)%" width="([\d.]+)%"', picture)
+    spans = {state: (float(begin), float(width)) for state, begin, width in rects}
+    # It is so since two hours before the sample was made, of three that are drawn.
+    begin = spans["alarm"][0]
+    assert 0 < begin < 33.4 and spans["ok"] == (0.0, pytest.approx(begin, abs=0.02))
+    assert sum(spans["alarm"]) == pytest.approx(100, abs=0.02)
     numbers = page.split("<tbody>")[1].split("</tbody>")[0]
     assert numbers.count("<tr>") == 7 and numbers.count(" yes</span>") >= 3
     changes = page.split('<ol class="rows changes">')[1].split("</ol>")[0]

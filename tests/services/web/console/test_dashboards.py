@@ -169,4 +169,4 @@ async def test_thresholds_of_alarms_come_with_the_page_and_those_of_others_do_no
     html = (await (await visits.by("zoe")).get("/dashboards/1")).text
     levels = json.loads(re.findall(r"data-levels='([^']+)'", html)[0])
     assert {each["label"] for each in levels} == {"Errors", "Certificate end"}
-    assert levels[0] == {"alarm": 1, "label": "Errors", "operator": ">", "value": 5}
+    assert levels[1] == {"alarm": 1, "label": "Errors", "operator": ">", "value": 5}
