@@ -54,6 +54,18 @@ MINUTES = 9
 PERIOD_S = 10
 BREACHES = 10
 BREACH_LIMIT_S = PERIOD_S + 2
+CONFIGURATION = """\
+kind = "python"
+
+[run]
+start = "python3 app.py"
+
+[test]
+commands = []
+
+[flow]
+main = ["test", "dev"]
+"""
 HEARTBEAT = SeriesKey.of("halage_cpu_percent")
 
 
@@ -331,11 +343,7 @@ def breach() -> dict[str, float]:
 def _deploy(server: harness.Server) -> None:
     server.call("POST", "projects", {"name": "shop"})
     copy = harness.WorkingCopy(server.directory / "copy")
-    settings = (
-        'kind = "python"\n[run]\nstart = "python3 app.py"\n'
-        '[test]\ncommands = []\n[flow]\nmain = ["test", "dev"]\n'
-    )
-    copy.commit({"app.py": harness.SITE.replace("VERSION", "1"), "halage.toml": settings}, "First")
+    copy.commit({"app.py": harness.SITE.replace("VERSION", "1"), "halage.toml": CONFIGURATION}, "First")
     copy.push(server.remote("shop"))
     server.wait_for_run("shop")
 

@@ -2,10 +2,11 @@
 
 A stock of realistic lines (access log, JSON, free text) goes round until a gigabyte is reached. Taking in is
 measured whole, through the sink, the write of each round, and the merging into compressed blocks
-with their filters, with the process held to one core. Then four searches over the whole gigabyte:
-a rare word, a common one (the newest 100 lines), one that is nowhere, and the middle of a random
-id, which no filter can rule out. The figure is the slowest. grep looks for the same in the plain
-file, and behind zstd in a compressed one.
+with their filters, with the process held to one core. Then six searches over the whole gigabyte:
+a rare word, a common one (the newest 100 lines), one that is nowhere, the middle of a random
+id, which no filter can rule out, and one and two fields of JSON lines, whose words are everywhere and
+whose lines are few. The figure is the slowest. grep looks for the same in the plain file, and
+behind zstd in a compressed one. By itself stands how long it takes to count every line with the common word.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
@@ -29,7 +31,7 @@ from halage.base.schema import metadata
 from halage.compute.drivers.memory import MemoryDriver
 from halage.monitor.inventory import WatchedEnvironment, Workload
 from halage.monitor.logs.keeper import Surroundings
-from halage.monitor.logs.model import Group, Line, Search
+from halage.monitor.logs.model import FieldTest, Group, Line, Search
 from halage.monitor.logs.service import Logs
 from halage.monitor.logs.store import KeepLimits
 from halage.monitor.metrics.model import Sample
@@ -40,10 +42,12 @@ ROUND_LINES = 20_000
 TRIES = 3
 RARE, NOWHERE, COMMON = "quartermaster", "hippopotamus", "checkout"
 RARE_LINES = 7
+USER_1234 = '"user": {"id": 1234,'
 GROUPS = {
     "access": Group.named("shop.prod/access"),
     "instances": Group.named("shop.prod/instances"),
 }
+ALL = [group.name for group in GROUPS.values()]
 START = 1_760_000_000.0
 
 
@@ -146,16 +150,44 @@ async def take_in(logs: Logs, stock: Sequence[tuple[str, str]], plain: Path) -> 
     return lines, spent
 
 
-async def time_search(logs: Logs, text: str, limit: int) -> tuple[float, int]:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A search, how many lines it finds at most and exactly (None: as many as grep), and grep's pattern."""
+
+    search: Search
+    limit: int
+    expected: int | None
+    pattern: str
+
+    @classmethod
+    def text(cls, text: str, expected: int | None) -> "Question":
+        """A text anywhere in a line."""
+        return cls(Search(text=text), 100, expected, f"-F {text}")
+
+
+async def time_search(logs: Logs, question: Question) -> tuple[float, int]:
     """The median time of a search over everything, and how many lines it found."""
     times, found = [], 0
     for _ in range(TRIES):
         begin = time.perf_counter()
-        page = await logs.search([group.name for group in GROUPS.values()], Search(text=text), limit=limit)
+        page = await logs.search(ALL, question.search, limit=question.limit)
         times.append(time.perf_counter() - begin)
         if page.is_cut_off or page.problems:
-            raise Failure(f"the search for {text} was cut off: {page.problems}")
+            raise Failure(f"the search for {question.pattern} was cut off: {page.problems}")
         found = len(page.lines)
+    return median(times), found
+
+
+async def time_count(logs: Logs, seconds: int) -> tuple[float, int]:
+    """The median time of counting every line with the common word, minute by minute; how many there are."""
+    times, found = [], 0
+    for _ in range(TRIES):
+        begin = time.perf_counter()
+        counts = await logs.count(ALL, Search(text=COMMON), start=START, end=START + seconds, period_s=60)
+        times.append(time.perf_counter() - begin)
+        if counts.is_cut_off or counts.problems:
+            raise Failure(f"the count was cut off: {counts.problems}")
+        found = sum(counts.counts)
     return median(times), found
 
 
@@ -180,11 +212,15 @@ async def measure(directory: Path) -> None:
     """Everything, in one directory."""
     stock = make_stock(random.Random(7))
     middle = next(text for _, text in stock[STOCK_LINES // 2 :] if "request_id" in text)
-    searches = {
-        "rare": (RARE, 100, RARE_LINES),
-        "common": (COMMON, 100, 100),
-        "nowhere": (NOWHERE, 100, 0),
-        "id": (json.loads(middle)["request_id"][9:23], 100, None),
+    some_id = json.loads(middle)["request_id"][9:23]
+    level, user = FieldTest.parse("level=info"), FieldTest.parse("user.id=1234")
+    questions = {
+        "rare": Question.text(RARE, RARE_LINES),
+        "common": Question.text(COMMON, 100),
+        "nowhere": Question.text(NOWHERE, 0),
+        "id": Question.text(some_id, None),
+        "field": Question(Search(fields=(user,)), 1000, None, f"-F '{USER_1234}'"),
+        "fields": Question(Search(fields=(level, user)), 1000, None, f"'\"info\".*{USER_1234}'"),
     }
     plain, packed = directory / "plain.log", directory / "plain.log.zst"
     nothing, clock = Nothing(), SystemClock()
@@ -202,12 +238,18 @@ async def measure(directory: Path) -> None:
         compress(plain, packed)
         slowest = 0.0
         rows = {}
-        for name, (text, limit, expected) in searches.items():
-            took, found = await time_search(logs, text, limit)
-            if expected is not None and found != expected:
-                raise Failure(f"the search for {text} found {found} lines, not {expected}")
-            rows[name] = (took, found, *_peers(text, plain, packed))
+        for name, question in questions.items():
+            took, found = await time_search(logs, question)
+            grep_s, there, zstd_s = _peers(question.pattern, plain, packed)
+            expected = there if question.expected is None else question.expected
+            if found != expected:
+                raise Failure(f"the search for {question.pattern} found {found} lines, not {expected}")
+            rows[name] = (took, found, grep_s, zstd_s)
             slowest = max(slowest, took)
+        count_s, counted = await time_count(logs, lines // ROUND_LINES + 1)
+    grep_count_s, there = time_command(f"grep -cF {COMMON} {plain} | xargs seq")
+    if counted != there:
+        raise Failure(f"{counted} lines with {COMMON} were counted, not {there}")
     database.close()
     say("search    Halage s  lines   grep s   zstd | grep s")
     for name, (took, found, grep_s, zstd_s) in rows.items():
@@ -216,17 +258,20 @@ async def measure(directory: Path) -> None:
         lines_per_s=round(lines / spent),
         search_1gb_s=slowest,
         stored_share=stored / plain.stat().st_size,
+        count_common_s=count_s,
+        grep_count_common_s=grep_count_s,
         **{f"{name}_s": row[0] for name, row in rows.items()},
         **{f"grep_{name}_s": row[2] for name, row in rows.items()},
         **{f"zstd_grep_{name}_s": row[3] for name, row in rows.items()},
     )
 
 
-def _peers(text: str, plain: Path, packed: Path) -> tuple[float, float]:
-    grep_s, _ = time_command(f"grep -F {text} {plain}")
+def _peers(pattern: str, plain: Path, packed: Path) -> tuple[float, int, float]:
+    """grep's time, the lines that it found, and its time behind zstd."""
+    grep_s, found = time_command(f"grep {pattern} {plain}")
     unpack = "zstd -dcq" if shutil.which("zstd") else f"{_python()} {__file__} --unpack"
-    zstd_s, _ = time_command(f"{unpack} {packed} | grep -F {text}")
-    return grep_s, zstd_s
+    zstd_s, _ = time_command(f"{unpack} {packed} | grep {pattern}")
+    return grep_s, found, zstd_s
 
 
 def _python() -> str:

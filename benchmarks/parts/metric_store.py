@@ -30,7 +30,8 @@ LIMIT = 20_000
 class Rig:
     """The store, the fleet that feeds it, and the clock that both go by."""
 
-    def __init__(self, directory: Path, instances: int, start: int) -> None:
+    def __init__(self, runner: asyncio.Runner, directory: Path, instances: int, start: int) -> None:
+        self._runner = runner
         self._directory = directory
         self._at = start
         self._clock = SteppedClock(start)
@@ -79,7 +80,7 @@ class Rig:
                 values = [list(line.values) for line in answer.lines]
             return {"ms": took, "values": values}
 
-        return asyncio.run(ask())
+        return self._runner.run(ask())
 
     def sizes(self) -> dict[str, float]:
         """What lies on the disk: of the files, and of the chunks of samples with their pages and index."""
@@ -152,10 +153,11 @@ def _copy(connection: sqlite3.Connection, metric: int, instance: int) -> None:
 def main(directory: str, instances: str, start: str) -> None:
     """Obey until the input ends."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    rig = Rig(Path(directory), int(instances), int(start))
-    for line in sys.stdin:
-        order = json.loads(line)
-        print(json.dumps(getattr(rig, order.pop("do"))(**order)), flush=True)
+    with asyncio.Runner() as runner:
+        rig = Rig(runner, Path(directory), int(instances), int(start))
+        for line in sys.stdin:
+            order = json.loads(line)
+            print(json.dumps(getattr(rig, order.pop("do"))(**order)), flush=True)
 
 
 if __name__ == "__main__":

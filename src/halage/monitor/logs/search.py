@@ -9,9 +9,10 @@ two threads use two cores.
 import ctypes
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 from halage.monitor.logs.block import Meta, unpack_meta, unpack_text
 from halage.monitor.logs.errors import BrokenBlock
@@ -23,29 +24,34 @@ from halage.monitor.logs.reader import BlockRow, LogReader, Snapshot
 THREADS = 2
 _AHEAD = 2 * THREADS
 """Blocks that are under way at once: few, so that a search that has enough ends at once."""
+_SAMPLE_BYTES = 32 * 1024
+_NEAR_BYTES = 4096
 BUDGET_S = 5.0
 """A search ends after that time, and says where to go on."""
 
 
-def _load_memmem() -> Callable[[bytes, int, bytes, int], int | None] | None:
+def _load_memmem() -> Callable[[int, int, bytes, int], int | None] | None:
     try:
         function = ctypes.CDLL(None).memmem
     except (OSError, AttributeError):
         return None
     function.restype = ctypes.c_void_p
-    function.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
-    found: Callable[[bytes, int, bytes, int], int | None] = function
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+    found: Callable[[int, int, bytes, int], int | None] = function
     return found
 
 
 _memmem = _load_memmem()
 
 
-def holds(text: bytes, needle: bytes) -> bool:
-    """Whether a long text has those bytes; other threads go on meanwhile."""
-    if _memmem is None:
-        return needle in text
-    return _memmem(text, len(text), needle, len(needle)) is not None
+def find_far(text: bytes, needle: bytes, start: int = 0) -> int:
+    """Where a long text has those bytes, from a place on; -1 for nowhere. Other threads go on meanwhile."""
+    if _memmem is None or start >= len(text):
+        return text.find(needle, start)
+    # A c_char_p holds the address of the bytes themselves.
+    address = ctypes.cast(ctypes.c_char_p(text), ctypes.c_void_p).value or 0
+    at = _memmem(address + start, len(text) - start, needle, len(needle))
+    return -1 if at is None else at - address
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,24 +242,27 @@ def _look(row: BlockRow, packed_meta: bytes, packed_text: bytes, wanted: _Wanted
     try:
         text = unpack_text(packed_text)
         folded = text.lower() if wanted.matcher.ignores_case else text
-        if all(holds(folded, needle) for needle in wanted.matcher.needles):
-            hits.meta = unpack_meta(packed_meta)
-            hits.lines = _lines_wanted(text, folded, hits.meta, wanted)
+        if all(find_far(folded, needle) >= 0 for needle in wanted.matcher.needles):
+            matching = _matching(text, folded, wanted.matcher, row.lines)
+            # Most blocks that are looked through have no such line: theirs need not be told apart.
+            if (newest := next(matching, None)) is not None:
+                hits.meta = unpack_meta(packed_meta)
+                hits.lines = _lines_wanted(chain((newest,), matching), hits.meta, wanted)
     except BrokenBlock as error:
         hits.error = error
     return hits
 
 
-def _lines_wanted(text: bytes, folded: bytes, meta: Meta, wanted: _Wanted) -> list[tuple[int, bytes]]:
+def _lines_wanted(
+    matching: Iterable[tuple[int, bytes]], meta: Meta, wanted: _Wanted
+) -> list[tuple[int, bytes]]:
     last = meta.count if wanted.before is None else meta.index_of(wanted.before)
     found: list[tuple[int, bytes]] = []
-    lines = _candidates(text, folded, wanted.matcher, meta.count)
-    for index, line in lines:
+    for index, line in matching:
         if (
             index < last
             and wanted.start_ms <= meta.times_ms[index] < wanted.end_ms
             and (wanted.stream_ids is None or meta.streams[index] in wanted.stream_ids)
-            and (wanted.matcher.is_plain or wanted.matcher.matches(line))
         ):
             found.append((index, line))
             if wanted.most is not None and len(found) >= wanted.most:
@@ -261,24 +270,51 @@ def _lines_wanted(text: bytes, folded: bytes, meta: Meta, wanted: _Wanted) -> li
     return found
 
 
-def _candidates(text: bytes, folded: bytes, matcher: Matcher, count: int) -> Iterator[tuple[int, bytes]]:
-    """Lines that have the first thing looked for, newest first, with their indexes."""
-    if not matcher.needles:
+def _matching(text: bytes, folded: bytes, matcher: Matcher, count: int) -> Iterator[tuple[int, bytes]]:
+    """Lines that match, newest first, with their indexes; the text has `count` lines."""
+    is_plain, matches, needles = matcher.is_plain, matcher.matches, matcher.needles
+    if not needles:
         lines = text.split(b"\n")
         for index in range(count - 1, -1, -1):
-            yield index, lines[index]
+            if is_plain or matches(lines[index]):
+                yield index, lines[index]
         return
-    # The rarest is not known; the longest is the best guess.
-    needle = max(matcher.needles, key=len)
-    end, index = len(text) - 1, count - 1
-    while (at := folded.rfind(needle, 0, end)) >= 0:
-        line_end = text.find(b"\n", at)
-        index -= text.count(b"\n", line_end + 1, end + 1)
-        line_start = text.rfind(b"\n", 0, at) + 1
-        yield index, text[line_start:line_end]
-        end, index = line_start - 1, index - 1
-        if end < 0:
-            return
+    index, counted = count - 1, len(text)
+    for at in reversed(_places(folded, _rarest(folded, needles))):
+        start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        if not is_plain:
+            has_all = all(folded.find(needle, start, end) >= 0 for needle in needles)
+            if not has_all or not matches(text[start:end]):
+                continue
+        # Which line it is takes longer to tell than whether it matches.
+        index -= text.count(b"\n", end + 1, counted)
+        counted = end + 1
+        yield index, text[start:end]
+
+
+def _places(text: bytes, needle: bytes) -> list[int]:
+    """Where a needle is, once in each line that has it."""
+    places: list[int] = []
+    start = 0
+    while True:
+        # What is near is found sooner by itself, what is far without holding up other threads.
+        at = text.find(needle, start, start + _NEAR_BYTES)
+        if at < 0:
+            at = find_far(text, needle, max(start, start + _NEAR_BYTES - len(needle)))
+            if at < 0:
+                return places
+        places.append(at)
+        start = text.find(b"\n", at) + 1  # a text ends with a line break
+
+
+def _rarest(text: bytes, needles: Sequence[bytes]) -> bytes:
+    """Which of them to look at lines for: the rarest at the beginning of the text, of these the longest.
+
+    The name of a field is in every line of JSON, and its value in few.
+    """
+    if len(needles) == 1:
+        return needles[0]
+    return min(needles, key=lambda needle: (text.count(needle, 0, _SAMPLE_BYTES), -len(needle)))
 
 
 def _kept(snapshot: Snapshot, hits: _Hits) -> list[KeptLine]:

@@ -100,7 +100,8 @@ class Sketch:
         if self.count == 0:
             return None
         rank = max(1, math.ceil(q * self.count))
-        return min(max(self._at(rank), self.minimum), self.maximum)
+        value = self._at(rank)
+        return self.minimum if value < self.minimum else self.maximum if value > self.maximum else value
 
     def _at(self, rank: int) -> float:
         # Most are asked for a high percentile of positive values: a few steps from the top.

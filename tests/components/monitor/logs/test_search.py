@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from halage.monitor.logs.matching import make_matcher
 from halage.monitor.logs.model import FieldTest, Group, Line, Search
 from halage.monitor.logs.reader import LogReader
-from halage.monitor.logs.search import Searcher, holds
+from halage.monitor.logs.search import Searcher, find_far
 from halage.monitor.logs.store import Entry, KeepLimits, LogStore
 
 NOW = 1_700_000_000.0
@@ -152,10 +153,40 @@ def test_nothing_kept_is_nothing_found(tmp_path: Path) -> None:
     searcher.close()
 
 
+@pytest.mark.parametrize(
+    "search",
+    [
+        Search(text="needle"),
+        Search(text="NEEDLE", ignores_case=True),
+        Search(text="needle", not_text="7"),
+        Search(fields=(FieldTest.parse("place=needle"),)),
+        Search(fields=(FieldTest.parse("place=needle"), FieldTest.parse("level=error"))),
+        Search(text="o", fields=(FieldTest.parse("place~eed"),)),
+    ],
+)
+def test_what_is_found_is_what_matches_however_far_apart_it_is(tmp_path: Path, search: Search) -> None:
+    texts: list[bytes] = []
+    for gap in (0, 1, *range(4080, 4110), 5000, 9000):
+        texts.append(b"o" * gap)
+        texts.append(b"needle" if gap % 2 else b"a needle and a needle of %d" % gap)
+        level, place = "error" if gap % 3 else "info", "needle" if gap % 5 else "hay"
+        texts.append(f'{{"level": "{level}", "place": "{place}", "error": "needle", "gap": {gap}}}'.encode())
+    store = LogStore(tmp_path, KeepLimits())
+    store.write([Entry(SHOP, "i-1", [Line(NOW + at, text) for at, text in enumerate(texts)])], NOW)
+    store.close()
+    searcher, matches = Searcher(LogReader(tmp_path)), make_matcher(search).matches
+    found = searcher.search([SHOP.name], search, limit=1000).lines
+    wanted = [(NOW + at, text) for at, text in enumerate(texts) if matches(text)]
+    assert [(line.at, line.text) for line in found] == wanted[::-1]
+    assert 0 < len(wanted) < len(texts)
+    searcher.close()
+
+
 def test_looking_for_bytes() -> None:
-    assert holds(b"a\0b\xff", b"\0b")
-    assert not holds(b"a\0b\xff", b"\0c")
-    assert not holds(b"", b"x")
+    assert find_far(b"a\0b\xff", b"\0b") == 1
+    assert find_far(b"a\0b\xffa", b"a", 1) == 4
+    assert find_far(b"a\0b\xff", b"\0c") == -1
+    assert find_far(b"", b"x") == find_far(b"x", b"x", 1) == find_far(b"x", b"x", 5000) == -1
 
 
 def test_a_block_that_begins_before_what_is_searched_is_counted_in_part(tmp_path: Path) -> None:
