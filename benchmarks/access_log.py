@@ -50,6 +50,19 @@ class Sink:
         """Take lines in."""
         self.lines += len(lines)
 
+    def append_placed(
+        self, group: Group, stream: str, source: str, places: Sequence[int], lines: Sequence[Line]
+    ) -> None:
+        """Take lines in."""
+        self.lines += len(lines)
+
+    def note_place(self, source: str, place: int) -> None:
+        """Nothing is kept, so there is no place."""
+
+    async def place_of(self, source: str) -> int | None:
+        """It is not known."""
+        return None
+
 
 class Keeper:
     """Counts what it is given to keep."""

@@ -44,6 +44,11 @@ class ManualClock:
         self._move(end - self._elapsed)
         await _settle()
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody sleeps: who does other work would miss that the clock moves."""
+        return bool(self._sleepers)
+
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or back, as an administrator or NTP would; no sleeper notices."""
         self._now += seconds

@@ -6,6 +6,7 @@ from selenium import webdriver
 
 from tests.browser.served import Served
 from tests.browser.visitor import Visitor, open_browser
+from tests.browser.waves import Waves, app_with
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,12 @@ def visitor(driver: webdriver.Chrome, served: Served) -> Iterator[Visitor]:
     complaints = visitor.complaints()
     driver.get("about:blank")
     assert complaints == []
+
+
+@pytest.fixture
+def waves(served: Served) -> Waves:
+    """Made-up metrics behind the console."""
+    waves = Waves()
+    served.stop()
+    served.start(app_with(served.sample.services, waves.answer))
+    return waves

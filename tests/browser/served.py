@@ -61,6 +61,7 @@ class Served:
     def close(self) -> None:
         """Stop for good."""
         self.stop()
+        self.do(self.sample.services.logs.close())
         self.sample.services.database.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -2,10 +2,7 @@
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from selenium.webdriver import ActionChains
@@ -13,15 +10,15 @@ from selenium.webdriver.common.keys import Keys
 
 from halage.base.clock import SystemClock
 from halage.monitor.alarms.model import State
-from halage.monitor.dashboards.model import Layout, MetricLine, Threshold, Widget, WidgetKind
+from halage.monitor.dashboards.model import Layout, MetricLine, Threshold, WidgetKind
 from halage.monitor.metrics.model import Kind, Sample, SeriesKey
 from halage.monitor.metrics.store import MetricStore
+from tests.browser.boards import GRAPHS, LATER, a_widget, is_at, is_drawn, make, query_of, said, stored
 from tests.browser.queries import StoreQueries
 from tests.browser.served import Served
 from tests.browser.visitor import Visitor
 from tests.browser.waves import Waves, app_with
 
-GRAPHS = "/projects/boutique/environments/prod/graphs"
 PAGES = (
     GRAPHS,
     "/dashboards",
@@ -29,62 +26,6 @@ PAGES = (
     "/explore",
     "/explore?expression=average(machine_cpu_percent)",
 )
-# Something is drawn: some pixel of the canvas has the colour of the first line.
-_IS_DRAWN = """
-const canvas = document.querySelector(arguments[0] + " canvas");
-if (!canvas) return false;
-const wanted = getComputedStyle(document.documentElement).getPropertyValue("--series-1").trim();
-const rgb = [1, 3, 5].map((at) => parseInt(wanted.slice(at, at + 2), 16));
-const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-for (let i = 0; i < data.length; i += 4) {
-  if (data[i + 3] > 200 && rgb.every((part, at) => Math.abs(data[i + at] - part) < 24)) return true;
-}
-return false;
-"""
-_LATER = "const now = Date.now; Date.now = () => now() + arguments[0] * 1000;"
-
-
-@pytest.fixture
-def waves(served: Served) -> Waves:
-    """Made-up metrics behind the console."""
-    waves = Waves()
-    served.stop()
-    served.start(app_with(served.sample.services, waves.answer))
-    return waves
-
-
-def a_widget(id_: str, x: int, y: int, **changes: Any) -> Widget:
-    line = MetricLine("sum(requests)", "requests")
-    return replace(Widget(id_, WidgetKind.LINE, x, y, 6, 4, id_.capitalize(), (line,)), **changes)
-
-
-def make(served: Served, *widgets: Widget) -> str:
-    layout = Layout("Sales", widgets, environment="prod")
-    return served.do(served.sample.services.dashboards.create("boutique", layout, actor="paul")).id
-
-
-def stored(served: Served, id_: str) -> dict[str, tuple[int, int, int, int]]:
-    """The places of the widgets as they are kept."""
-    shown = served.do(served.sample.services.dashboards.show(id_))
-    return {each.id: (each.x, each.y, each.width, each.height) for each in shown.layout.widgets}
-
-
-def query_of(visitor: Visitor) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(visitor.driver.current_url).query).items()}
-
-
-def is_drawn(visitor: Visitor, selector: str) -> bool:
-    return bool(visitor.run(_IS_DRAWN, selector))
-
-
-def said(visitor: Visitor) -> str:
-    return visitor.find("#said").get_attribute("textContent") or ""
-
-
-def is_at(visitor: Visitor, id_: str) -> dict[str, float]:
-    return dict(
-        visitor.run(f"return document.getElementById('widget-{id_}').getBoundingClientRect().toJSON()")
-    )
 
 
 def test_a_graph_draws_what_the_store_has_and_goes_on_live(
@@ -109,7 +50,7 @@ def test_a_graph_draws_what_the_store_has_and_goes_on_live(
     assert figures == [str(99 - row) for row in range(30)]
 
     store.write(now, 10, [Sample(key, Kind.GAUGE, 4711.0)])
-    visitor.run(_LATER, 11)
+    visitor.run(LATER, 11)
     visitor.wait(lambda: "4711" in visitor.text(".legend-line") or "4,711" in visitor.text(".legend-line"))
     store.close()
 
@@ -127,9 +68,11 @@ def test_zooming_with_the_mouse_is_for_all_graphs_and_stands_in_the_address(
     ).release().perform()
     visitor.wait(lambda: {"from", "to"} <= set(query_of(visitor)))
     query = query_of(visitor)
-    visitor.wait(lambda: any(each["from"] == query["from"] for each in waves.asked))
-    expressions = {each["expression"] for each in waves.asked if each["to"] == query["to"]}
-    assert len(expressions) > 10, "every graph of the page follows"
+
+    def followed() -> set[str]:
+        return {each["expression"] for each in list(waves.asked) if each["to"] == query["to"]}
+
+    visitor.wait(lambda: len(followed()) > 10)  # every graph of the page follows
     assert visitor.text("#range-said")
 
     visitor.open(visitor.path)  # as somebody does who was sent the link
@@ -164,7 +107,7 @@ def test_who_does_not_look_asks_for_nothing(visitor: Visitor, waves: Waves) -> N
     visitor.wait(lambda: is_drawn(visitor, "#widget-cpu"))
     visitor.run("Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})")
     waves.asked.clear()
-    visitor.run(_LATER, 60)
+    visitor.run(LATER, 60)
     visitor.driver.execute_async_script("setTimeout(arguments[0], 2500)")
     assert waves.asked == [], "two ticks went by"
     visitor.run("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'))")
@@ -205,7 +148,7 @@ def test_what_is_compared_marked_missing_or_refused(visitor: Visitor, served: Se
     visitor.wait(lambda: is_drawn(visitor, "#widget-requests"))
     assert "requests, a week before" in visitor.text("#widget-requests .legend")
     visitor.find("#widget-requests [data-numbers]").click()
-    assert "Deployment of v12: Rolled back" in visitor.text("#widget-requests .marks")
+    assert "Deployment of v12 by marie: Rolled back" in visitor.text("#widget-requests .marks")
     assert "format=csv" in str(visitor.find("#widget-requests .csv a").get_attribute("href"))
     assert visitor.text("#widget-gone .widget-empty") == "No data in this time."
     assert visitor.text("#widget-words .widget-text") == "Call Ada.\n<b>not bold</b>"
@@ -270,7 +213,7 @@ def test_widgets_are_added_edited_and_deleted(visitor: Visitor, served: Served, 
     visitor.find("#widget-dialog button.main").click()
     visitor.wait(lambda: is_drawn(visitor, "#widget-w2"))
     visitor.find("#save").click()
-    visitor.wait(lambda: "The parentheses do not match" in visitor.text("#save-problem"))
+    visitor.wait(lambda: "`)` is missing" in visitor.text("#save-problem"))
 
     visitor.find("#widget-w2 [data-edit]").click()
     assert visitor.find("#widget-title").get_attribute("value") == "Orders"
@@ -310,8 +253,7 @@ def test_the_alarms_of_a_dashboard_change_their_colour_by_themselves(
     visitor.open(GRAPHS)
     states = {item.text.replace("\n", " ") for item in visitor.all("#widget-alarms li")}
     assert states == {"OK Errors", "Alarm Response time", "Insufficient data Certificate end"}
-    alarms = served.sample.alarms
-    alarms.stored[1] = replace(alarms.stored[1], state=State.ALARM)
+    served.do(served.sample.alarms.say(1, State.ALARM))
     visitor.wait(lambda: len(visitor.all("#widget-alarms .is-alarm-alarm")) == 2)
     shown = visitor.find("#widget-alarms .is-alarm-alarm").value_of_css_property("color")
     assert shown == "rgba(180, 38, 29, 1)"

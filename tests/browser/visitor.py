@@ -68,6 +68,7 @@ class Visitor:
         self._tell("Network.clearBrowserCookies")
         self._tell("Emulation.setScriptExecutionDisabled", value=False)
         self.prefer("light")
+        self.live_in("")
         self.widen(1200, 900)
         self.driver.get("about:blank")
         self.driver.get_log("browser")  # type: ignore[no-untyped-call]
@@ -144,6 +145,15 @@ class Visitor:
             deviceScaleFactor=1,
             mobile=width < 500,
         )
+
+    def live_in(self, zone: str) -> None:
+        """Be in a time zone; an empty one is that of the machine."""
+        self._tell("Emulation.setTimezoneOverride", timezoneId=zone)
+
+    def count_nodes(self) -> int:
+        """How many nodes the browser holds, once it has thrown away what nothing refers to."""
+        self._tell("HeapProfiler.collectGarbage")
+        return int(self.driver.execute_cdp_cmd("Memory.getDOMCounters", {})["nodes"])
 
     def without_scripts(self) -> None:
         """Let no page run a script."""

@@ -1,7 +1,8 @@
 """A stand-in for queries of metrics: waves that are the same at each look, over a real HTTP route."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +61,9 @@ class Waves:
         start, end = (datetime.fromisoformat(query[name]).timestamp() for name in ("from", "to"))
         period = int(query.get("period", 0)) or max(10, round((end - start) / 180 / 10) * 10)
         start -= start % period
-        instances = ("prod-1", "prod-2") if "instance_" in expression else ("",)
+        instances: Sequence[str] = ("prod-1", "prod-2") if "instance_" in expression else ("",)
+        if many := re.search(r"many_(\d+)", expression):
+            instances = [f"worker-{number:02d}" for number in range(int(many[1]))]
         return JSONResponse(
             {
                 "period_s": period,
@@ -94,6 +97,10 @@ class Waves:
         ]
         if "nothing" in expression:
             values = [None] * count
+        if "seldom" in expression:
+            values = [value if number % 6 == 0 else None for number, value in enumerate(values)]
+        if "stopped" in expression:
+            values = [*values[: count // 2], *[None] * (count - count // 2)]
         name = expression.split("(")[-1].split("{")[0].strip(")")
         dimensions = {"instance": instance} if instance else {}
         return {"label": instance or name, "dimensions": dimensions, "values": values}

@@ -81,22 +81,24 @@ def end_token(tx: Transaction, token_id: str, principal: Principal) -> Token:
     return to_token(tx.execute(select(tokens).where(tokens.c.id == token_id)).one())
 
 
-def principal_of_token(tx: Transaction, secret: str) -> Principal:
-    """The owner of an API token. Raises BadCredential.
+def principal_of_token(tx: Transaction, secret: str, *, is_noted: bool = True) -> Principal:
+    """The owner of an API token; that it was used is noted. Raises BadCredential.
 
     One select on the digest. The index finds it in a time that tells nothing of the secret, as
     who guesses controls no prefix of a SHA-256.
     """
-    return _open(tx, secret, "api", "token")
+    return _open(tx, secret, "api", "token", is_noted)
 
 
-def principal_of_git_credential(tx: Transaction, user: str, secret: str) -> Principal:
+def principal_of_git_credential(
+    tx: Transaction, user: str, secret: str, *, is_noted: bool = True
+) -> Principal:
     """The owner of a git credential or API token, when that is the user who shows it.
 
     Raises BadCredential.
     """
     kind: TokenKind = "git" if secret.startswith(f"{_PREFIXES['git']}_") else "api"
-    principal = _open(tx, secret, kind, "git" if kind == "git" else "token")
+    principal = _open(tx, secret, kind, "git" if kind == "git" else "token", is_noted)
     if principal.name != user:
         raise BadCredential(
             "The user name or the credential is wrong: `halage git-credential` gives a new one"
@@ -104,7 +106,7 @@ def principal_of_git_credential(tx: Transaction, user: str, secret: str) -> Prin
     return principal
 
 
-def _open(tx: Transaction, secret: str, kind: TokenKind, via: Via) -> Principal:
+def _open(tx: Transaction, secret: str, kind: TokenKind, via: Via, is_noted: bool) -> Principal:
     wanted = rules.digest(secret)
     rows = list(tx.execute(token_with_owner, {"digest": wanted}))
     if not rows or not hmac.compare_digest(rows[0].digest, wanted) or rows[0].kind != kind:
@@ -116,6 +118,6 @@ def _open(tx: Transaction, secret: str, kind: TokenKind, via: Via) -> Principal:
         raise BadCredential(f"The token {token.id} ({token.name}) was revoked: make another one")
     if not token.is_active(tx.now):
         raise BadCredential(f"The token {token.id} ({token.name}) has expired: make another one")
-    if rules.needs_touch(token.last_used_at, tx.now):
+    if is_noted and rules.needs_touch(token.last_used_at, tx.now):
         tx.change(update(tokens).where(tokens.c.id == token.id).values(last_used_at=tx.now))
     return to_principal(rows, via, token)

@@ -1,7 +1,9 @@
 """Access: the one door to people, credentials, sessions and members. The rules are in `rules`."""
 
 import hmac
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -21,7 +23,7 @@ from halage.access.model import (
 from halage.access.passwords import Passwords
 from halage.access.secrets import SecretBox
 from halage.base.clock import Clock
-from halage.base.database import Database, Transaction
+from halage.base.database import Database, StorageFull, Transaction
 from halage.base.files import write_atomically
 
 log = structlog.get_logger()
@@ -132,14 +134,14 @@ class Access:
 
     async def authenticate_token(self, plain: str) -> Principal:
         """The owner of an API token. Raises BadCredential, which says when it expired or was revoked."""
-        return await self._database.run(credentials.principal_of_token, plain)
+        return await self._recognize(credentials.principal_of_token, plain)
 
     async def authenticate_git(self, user: str, secret: str) -> Principal:
         """The owner of a git credential or API token, shown as HTTP basic authentication.
 
         A hash and one select: git asks several times for each fetch or push. Raises BadCredential.
         """
-        return await self._database.run(credentials.principal_of_git_credential, user, secret)
+        return await self._recognize(credentials.principal_of_git_credential, user, secret)
 
     async def authenticate_password(self, user: str, password: str, client_address: str) -> Principal:
         """The person with that name and password.
@@ -180,8 +182,16 @@ class Access:
 
     async def authenticate_session(self, secret: str) -> tuple[Principal, str]:
         """The person of a session and its CSRF token; the session goes on. Raises BadCredential."""
-        principal = await self._database.run(sessions.principal_of_session, secret, self._limits)
+        principal = await self._recognize(sessions.principal_of_session, secret, self._limits)
         return principal, credential_rules.csrf_token(secret)
+
+    async def _recognize(self, find: Callable[..., Principal], *proof: Any) -> Principal:
+        """Who proves themselves so. That cannot be noted while the disk is full, and they may look all the
+        same: what is wrong can then be seen."""
+        try:
+            return await self._database.run(find, *proof)
+        except StorageFull:
+            return await self._database.run(find, *proof, is_noted=False)
 
     async def close_session(self, secret: str) -> None:
         """Sign out; nothing happens when the session had ended."""

@@ -37,7 +37,9 @@ def add_session(tx: Transaction, user: str, limits: SessionLimits, how: str) -> 
     return Session(session_id, user, tx.now, ends_at, rules.csrf_token(secret)), secret
 
 
-def principal_of_session(tx: Transaction, secret: str, limits: SessionLimits) -> Principal:
+def principal_of_session(
+    tx: Transaction, secret: str, limits: SessionLimits, *, is_noted: bool = True
+) -> Principal:
     """The person of a session that has not ended; the session then goes on. Raises BadCredential."""
     wanted = rules.digest(secret)
     rows = list(tx.execute(session_with_owner, {"digest": wanted}))
@@ -46,7 +48,7 @@ def principal_of_session(tx: Transaction, secret: str, limits: SessionLimits) ->
     session = rows[0]
     if tx.now >= rules.session_ends_at(session.created_at, session.seen_at, limits):
         raise BadCredential("Your session has ended: sign in again")
-    if rules.needs_touch(session.seen_at, tx.now):
+    if is_noted and rules.needs_touch(session.seen_at, tx.now):
         tx.change(update(sessions).where(sessions.c.id == session.id).values(seen_at=tx.now))
     return to_principal(rows, "session")
 

@@ -1,5 +1,6 @@
 """Builds monitoring: its stores, what is collected, alarms, logs and what goes out."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
@@ -87,6 +88,20 @@ class Monitoring:
     logs: Logs
     dashboards: Dashboards
     own: OwnSource
+    store: MetricStore
+    keeper: Accumulator
+
+    async def forget_project(self, project: str) -> None:
+        """Remove alarms, dashboards, filters, lines and metrics of a project whose environments are gone.
+
+        Raises Unavailable when a disk is full; what is removed by then stays so, and it can be asked again.
+        """
+        await self.alarms.forget_project(project)
+        await self.dashboards.forget_project(project)
+        await self.logs.forget_project(project)
+        self.intake.forget_project(project)
+        self.keeper.forget_project(project)
+        await asyncio.to_thread(self.store.forget_project, project)
 
 
 async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: OwnLog | None) -> Monitoring:
@@ -127,6 +142,8 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
         logs=logs,
         dashboards=Dashboards(watched.database, parse),
         own=own,
+        store=store,
+        keeper=keeper,
     )
 
 

@@ -269,6 +269,7 @@ def _open_doors(
             environments,
             pipeline,
             ground.accounts,
+            forget_watched=monitoring.forget_project,
             public_url=ground.settings.public_url,
         ),
         database=ground.database,

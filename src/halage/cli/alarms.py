@@ -1,6 +1,7 @@
 """`halage alarm`: what is watched, what it says, and what is done when that changes."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,10 @@ OutOf = Annotated[
 Missing = Annotated[
     Literal["missing", "ignore", "breaching", "notBreaching"] | None,
     typer.Option(help="What a period without data counts as."),
+]
+LowSamples = Annotated[
+    Literal["evaluate", "ignore"] | None,
+    typer.Option(help="What is done with a percentile of too few samples."),
 ]
 Tell = Annotated[
     list[str] | None,
@@ -113,6 +118,9 @@ def show(context: typer.Context, alarm: Id) -> None:
         ("why", found["reason"] or "-"),
         ("in alarm when", _condition(found)),
         ("no data", found["missing"]),
+        *([("few samples", found["low_samples"])] if found["low_samples"] != "evaluate" else []),
+        *([("disabled until", _end(found))] if found["is_disabled"] else []),
+        *([("deployments", "mute while one runs there")] if found["mute_while_deploying"] else []),
         *((f"on {state}", _actions(found[member])) for state, member in _WHEN),
         ("changed", f"{found['updated_by']}, {local(found['updated_at'])}"),
     ]
@@ -138,6 +146,7 @@ def create(
     period: Period = None,
     out_of: OutOf = None,
     missing: Missing = None,
+    low_samples: LowSamples = None,
     tell: Tell = None,
     tell_everyone: TellEveryone = False,
     scale_by: ScaleBy = None,
@@ -155,7 +164,7 @@ def create(
         "project": project,
         **_given(environment=environment, expression=expression, rule=rule, description=description),
         **_threshold({">": above, ">=": at_least, "<": below, "<=": at_most}, band, side),
-        **_when(period, out_of, missing, mute_while_deploying),
+        **_when(period, out_of, mute_while_deploying, missing=missing, low_samples=low_samples),
         **_what(tell, tell_everyone, call),
     }
     changes = [*definition.get("on_alarm", [])]
@@ -173,6 +182,7 @@ def create(
 def set_(
     context: typer.Context,
     alarm: Id,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
     expression: Expression = None,
     above: Above = None,
     at_least: AtLeast = None,
@@ -183,6 +193,7 @@ def set_(
     period: Period = None,
     out_of: OutOf = None,
     missing: Missing = None,
+    low_samples: LowSamples = None,
     tell: Tell = None,
     mute_while_deploying: Mute = None,
     description: Description = None,
@@ -190,9 +201,9 @@ def set_(
     """Change an alarm; what is not named stays. --tell replaces whom it tells."""
     session = session_of(context)
     given = {
-        **_given(expression=expression, description=description),
+        **_given(name=name, expression=expression, description=description),
         **_threshold({">": above, ">=": at_least, "<": below, "<=": at_most}, band, side),
-        **_when(period, out_of, missing, mute_while_deploying),
+        **_when(period, out_of, mute_while_deploying, missing=missing, low_samples=low_samples),
     }
     if not given and tell is None:
         raise typer.BadParameter("Name at least one thing to change.")
@@ -329,6 +340,8 @@ def _given(**values: Any) -> Document:
 
 def _threshold(compared: dict[str, float | None], band: float | None, side: str | None) -> Document:
     given = [(operator, number) for operator, number in compared.items() if number is not None]
+    if not all(math.isfinite(number) for number in (*compared.values(), band) if number is not None):
+        raise Invalid("A threshold and the width of a band are finite numbers.")
     if len(given) + (band is not None) > 1:
         raise Invalid("Give one of --above, --at-least, --below, --at-most and --band.")
     if band is not None:
@@ -338,8 +351,8 @@ def _threshold(compared: dict[str, float | None], band: float | None, side: str 
     return {"operator": given[0][0], "threshold": given[0][1], "band": None} if given else {}
 
 
-def _when(period: str | None, out_of: str | None, missing: str | None, mute: bool | None) -> Document:
-    found = _given(missing=missing, mute_while_deploying=mute)
+def _when(period: str | None, out_of: str | None, mute: bool | None, **modes: str | None) -> Document:
+    found = _given(**modes, mute_while_deploying=mute)
     if period is not None:
         found["period_s"] = round(parse_duration(period))
     if out_of is not None:
@@ -388,6 +401,10 @@ def _place(alarm: Document) -> str:
 def _state(alarm: Document) -> "Text":
     words = str(alarm["state"]) + (" (disabled)" if alarm["is_disabled"] else "")
     return terminal.plain(words, style_of(alarm["state"]))
+
+
+def _end(alarm: Document) -> str:
+    return local(alarm["disabled_until"]) if alarm["disabled_until"] else "it is enabled"
 
 
 def _condition(alarm: Document) -> str:

@@ -1,5 +1,6 @@
 """`halage logs` and `halage log`: lines of instances, builds and the balancer; filters; outlets."""
 
+import fnmatch
 import re
 import sys
 import time
@@ -15,7 +16,7 @@ import typer
 from halage.base.errors import Invalid
 from halage.cli import terminal
 from halage.cli.session import Session, session_of
-from halage.cli.words import local, size
+from halage.cli.words import for_api, local, moment_before, parse_period, size
 
 if TYPE_CHECKING:
     from halage.client import Client
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 BAR = 40
 TELL_S = 0.5
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -80,17 +81,20 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come.")] = False,
 ) -> None:
     """Print what was logged: by all instances of an environment and by the balancer, or by builds."""
+    if follow and (count is not None or until is not None):
+        raise Invalid("--follow goes on for ever: leave out --count and --until.")
     session = session_of(context)
     conditions = _conditions(search, without, ignore_case, field, stream, since, until)
+    groups, several = _groups(project, environment, group), environment is None
+    period_s = None if count is None else parse_period(count)
     with session.connect() as client:
-        groups = _groups(client, project, environment, group)
-        if count is not None:
-            _print_counts(session, client.count_logs(groups, conditions, period_s=_seconds(count)))
+        if period_s is not None:
+            _print_counts(session, client.count_logs(groups, conditions, period_s=period_s), period_s)
         elif follow:
             for line in client.tail_logs(groups, conditions, lines=min(lines, PAGE)):
-                _print_line(session, line)
-        else:
-            _print_lines(session, client, groups, conditions, lines)
+                _print_line(session, line, several)
+        elif not _print_lines(session, client, groups, conditions, lines, several):
+            _tell_why(client, project, groups)
 
 
 def groups(
@@ -134,8 +138,8 @@ def export(
     session = session_of(context)
     conditions = _conditions(search, without, ignore_case, field, stream, since, until)
     form = "json" if file.suffix in (".json", ".jsonl", ".ndjson") else "text"
+    groups = _groups(project, environment, group)
     with session.connect() as client:
-        groups = _groups(client, project, environment, group)
         written = _write(file, client.export_logs(groups, conditions, form=form))
     session.tell(f"Wrote {written} lines to {file}.", {"file": str(file), "lines": written})
 
@@ -152,16 +156,31 @@ def create_filter(
 ) -> None:
     """Count what a search finds, from now on, in a metric of the site's own."""
     session = session_of(context)
-    wanted = {
-        "text": search,
-        "not_text": without,
-        "ignore_case": ignore_case,
-        "fields": field or [],
-        "stream": stream,
-    }
+    wanted = _search(search, without, ignore_case, field, stream)
+    if not re.fullmatch(r"[a-z0-9-]+(/builds|\.[a-z0-9-]+/(instances|access))", group):
+        raise Invalid(
+            f"A group is written shop.prod/instances, shop.prod/access or shop/builds, not {group!r}: "
+            "`halage log groups` lists those that have lines."
+        )
     with session.connect() as client:
         made = client.create_log_filter(group, metric, wanted)
-    session.tell(f"Filter {made['id']} counts in {metric} from now on.", made)
+    session.tell(f"Filter {made['id']} counts {_in_words(made['search'])} in {metric} from now on.", made)
+
+
+def change_filter(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="FILTER", help="The filter's number.")],
+    search: Text = "",
+    without: NotText = "",
+    ignore_case: IgnoreCase = False,
+    field: Fields = None,
+    stream: Stream = None,
+) -> None:
+    """Count another search in the same metric from now on. What is not named is looked for no more."""
+    session = session_of(context)
+    with session.connect() as client:
+        changed = client.change_log_filter(number, _search(search, without, ignore_case, field, stream))
+    session.tell(f"Filter {number} counts {_in_words(changed['search'])} in {changed['metric']}.", changed)
 
 
 def list_filters(
@@ -204,6 +223,7 @@ def create_outlet(
 ) -> None:
     """Send lines on from now on, to syslog or to an HTTP collector."""
     session = session_of(context)
+    _check_outlet(name, address, has_headers=bool(header))
     headers = dict(_header(text) for text in header or ())
     with session.connect() as client:
         made = client.create_log_outlet(name, address, groups=group or ["*"], headers=headers)
@@ -256,26 +276,38 @@ def delete_outlet(context: typer.Context, number: OutletNumber) -> None:
     session.tell(f"Outlet {number} is gone.", {"id": number})
 
 
-def _groups(
-    client: "Client", project: str | None, environment: str | None, kinds: Sequence[Kind] | None
-) -> list[str]:
-    """The names of the groups that are meant."""
+def _groups(project: str | None, environment: str | None, kinds: Sequence[Kind] | None) -> list[str]:
+    """The names of the groups that are meant; `*` stands for all environments of the project."""
     if project is None:
         if kinds != [Kind.HALAGE]:
             raise Invalid("Name a project, or write --group halage for the server's own log.")
         return ["halage"]
-    wanted = {kind.value for kind in kinds or (Kind.INSTANCES, Kind.ACCESS)}
-    if "halage" in wanted:
+    wanted = dict.fromkeys(kinds or (Kind.INSTANCES, Kind.ACCESS))
+    if Kind.HALAGE in wanted:
         raise Invalid("The server's own log belongs to no project: write --group halage alone.")
-    names = [f"{project}/builds"] if "builds" in wanted else []
-    if environment is not None:
-        return names + [f"{project}.{environment}/{kind}" for kind in sorted(wanted - {"builds"})]
-    for group in client.list_log_groups(project=project):
-        if group["environment"] is not None and group["name"].rpartition("/")[2] in wanted:
-            names.append(group["name"])
-    if not names:
-        raise Invalid(f"Nothing is logged by {project} yet; name an environment to wait for it.")
-    return names
+    return [
+        f"{project}/builds" if kind is Kind.BUILDS else f"{project}.{environment or '*'}/{kind.value}"
+        for kind in wanted
+    ]
+
+
+def _search(
+    text: str, without: str, ignore_case: bool, fields: Sequence[str] | None, stream: str | None
+) -> dict[str, Any]:
+    return {
+        "text": text,
+        "not_text": without,
+        "ignore_case": ignore_case,
+        "fields": _checked(fields),
+        "stream": stream,
+    }
+
+
+def _checked(fields: Sequence[str] | None) -> list[str]:
+    for each in fields or ():
+        if not re.fullmatch(r"[^=~]+[=~].*", each):
+            raise Invalid(f"A field is written level=error (is) or path~checkout (contains), not {each!r}.")
+    return list(fields or ())
 
 
 def _conditions(
@@ -287,42 +319,32 @@ def _conditions(
     since: str | None,
     until: str | None,
 ) -> dict[str, Any]:
+    now = datetime.now(UTC)
     return {
         "text": text or None,
         "not_text": without or None,
         "ignore_case": "true" if ignore_case else None,
-        "field": list(fields) if fields else None,
+        "field": _checked(fields) or None,
         "stream": stream,
-        "from": _moment(since),
-        "to": _moment(until),
+        "from": _moment(since, now),
+        "to": _moment(until, now),
     }
 
 
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([0-9]+)([smhd])", text)
-    if match is None or int(match[1]) == 0:
-        raise Invalid(f"A time is written as 30s, 5m, 1h or 2d, not {text!r}.")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _moment(text: str | None) -> str | None:
-    """So long ago, or a moment (of the local time zone unless it names one), as the API takes it."""
-    if text is None:
-        return None
-    if re.fullmatch(r"[0-9]+[smhd]", text):
-        at = datetime.now(UTC) - timedelta(seconds=_seconds(text))
-    else:
-        try:
-            at = datetime.fromisoformat(text).astimezone(UTC)
-        except ValueError as error:
-            raise Invalid(f"A moment is written as 1h (ago) or 2026-01-31T08:30, not {text!r}.") from error
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _moment(text: str | None, now: datetime) -> str | None:
+    """So long ago, or a moment, as the API takes it: logs begin in 1970."""
+    return None if text is None else for_api(max(moment_before(text, now), _EPOCH))
 
 
 def _print_lines(
-    session: Session, client: "Client", groups: Sequence[str], conditions: dict[str, Any], lines: int
-) -> None:
-    """The last lines, oldest first; page after page where there are many."""
+    session: Session,
+    client: "Client",
+    groups: Sequence[str],
+    conditions: dict[str, Any],
+    lines: int,
+    several: bool,
+) -> bool:
+    """The last lines, oldest first, page after page where there are many; whether there were any."""
     found: list[dict[str, Any]] = []
     before: int | None = None
     while len(found) < lines:
@@ -336,23 +358,39 @@ def _print_lines(
     found.reverse()
     if session.wants_json:
         terminal.print_json(found)
-        return
-    for line in found:
-        _print_line(session, line)
+    else:
+        for line in found:
+            _print_line(session, line, several)
+    return bool(found)
 
 
-def _print_line(session: Session, line: dict[str, Any]) -> None:
+def _print_line(session: Session, line: dict[str, Any], several: bool) -> None:
     if session.wants_json:
         terminal.print_json_line(line)
-    else:
-        terminal.print_line(f"{local(line['at'])}  {line['stream']}  {line['text']}")
+        return
+    place, _, kind = line["group"].partition("/")
+    environment = f"{place.partition('.')[2]} " if several and "." in place else ""
+    source = f"{environment}{line['stream']}{' access' if kind == 'access' else ''}"
+    terminal.print_line(f"{local(line['at'])}  {source}  {line['text']}")
 
 
-def _print_counts(session: Session, counts: dict[str, Any]) -> None:
+def _tell_why(client: "Client", project: str | None, groups: Sequence[str]) -> None:
+    """Nothing was found: because there is nothing of the kind, or because of the conditions."""
+    there = {each["name"] for each in client.list_log_groups(project=project)}
+    if any(fnmatch.fnmatchcase(name, group) for group in groups for name in there):
+        terminal.print_note("No line is like that.")
+        return
+    those = f" There are: {', '.join(sorted(there))}." if there else ""
+    terminal.print_note(f"Nothing is logged in {', '.join(groups)}.{those}")
+
+
+def _print_counts(session: Session, counts: dict[str, Any], period_s: int) -> None:
     start = datetime.fromisoformat(counts["start"])
     highest = max(counts["counts"], default=0)
-    rows = []
+    rows: list[list[str]] = []
     for number, count in enumerate(counts["counts"]):
+        if not rows and not count:
+            continue  # the table begins with the first lines
         at = start + timedelta(seconds=number * counts["period_s"])
         bar = "#" * round(BAR * count / highest) if highest else ""
         rows.append([local(at.isoformat()), str(count), bar])
@@ -361,7 +399,11 @@ def _print_counts(session: Session, counts: dict[str, Any]) -> None:
             f"The time was over: only what came in after {local(counts['counted_from'])} is counted.",
             "yellow",
         )
-    session.show(("from", "lines", ""), rows, counts, empty="Nothing.")
+    for problem in counts["problems"]:
+        terminal.print_note(problem, "yellow")
+    if counts["period_s"] != period_s:
+        terminal.print_note(f"Each count is of {counts['period_s']:g} s: shorter ones would be too many.")
+    session.show(("from", "lines", ""), rows, counts, empty="No line is like that.")
 
 
 def _write(file: Path, lines: Iterator[str]) -> int:
@@ -390,7 +432,21 @@ def _in_words(search: dict[str, Any]) -> str:
     words += [f'not "{search["not_text"]}"'] if search["not_text"] else []
     words += search["fields"]
     words += [f"of {search['stream']}"] if search["stream"] else []
+    words += ["in any case"] if search["ignore_case"] else []
     return ", ".join(words) or "every line"
+
+
+def _check_outlet(name: str, address: str, *, has_headers: bool) -> None:
+    """Say what is wrong before the server does: it can only say which of two forms is not met."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
+        raise Invalid(f"An outlet cannot be called {name!r}: take small letters, digits and `-`.")
+    if not re.fullmatch(r"(udp|tcp|tls)://[^/:@]+:[0-9]+|https?://[^/@]+(/.*)?", address):
+        raise Invalid(
+            f"Lines cannot be sent to {address!r}: write udp://, tcp:// or tls://HOST:PORT for syslog, "
+            "http://... or https://... (without a password in it) for a collector of JSON lines."
+        )
+    if has_headers and not address.startswith("http"):
+        raise Invalid("Headers are for collectors at http:// and https:// addresses alone.")
 
 
 def _header(text: str) -> tuple[str, str]:

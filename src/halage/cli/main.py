@@ -141,7 +141,12 @@ LOGS.add_typer(
     _group(
         "filter",
         "Searches whose hits are counted in a metric.",
-        [("create", logs.create_filter), ("list", logs.list_filters), ("delete", logs.delete_filter)],
+        [
+            ("create", logs.create_filter),
+            ("list", logs.list_filters),
+            ("change", logs.change_filter),
+            ("delete", logs.delete_filter),
+        ],
     )
 )
 LOGS.add_typer(

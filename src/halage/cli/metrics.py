@@ -12,7 +12,7 @@ from halage.base.errors import Invalid
 from halage.cli import terminal
 from halage.cli.graph import bounds, number, picture, sparkline
 from halage.cli.session import session_of
-from halage.cli.words import duration, local, parse_duration, parse_moment
+from halage.cli.words import duration, for_api, local, parse_duration, parse_moment, parse_period
 
 DEFAULT_SINCE_S = 3 * 3600
 _WIDTH = 60
@@ -81,7 +81,7 @@ def query(
     """Show what an expression comes to: docs/reference/expressions.md."""
     session = session_of(context)
     begin, end = _span(since, from_, to)
-    period_s = None if period is None else _whole_seconds(period)
+    period_s = None if period is None else parse_period(period)
     with session.connect() as client:
         if csv is not None:
             text = client.query_metrics_csv(expression, from_=begin, to=end, period=period_s)
@@ -145,18 +145,7 @@ def _span(since: str | None, from_: str | None, to: str | None) -> tuple[str, st
         until = time.time() if end is None else end.timestamp()
         back = DEFAULT_SINCE_S if since is None else parse_duration(since)
         begin = datetime.fromtimestamp(until - back, UTC)
-    return _written(begin), None if end is None else _written(end)
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _whole_seconds(text: str) -> int:
-    seconds = parse_duration(text)
-    if seconds != int(seconds):
-        raise Invalid(f"A period is a whole number of seconds, not {text!r}.")
-    return int(seconds)
+    return for_api(begin), None if end is None else for_api(end)
 
 
 def _dimension(text: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """How values read on a terminal: durations, moments, states and their colours. Pure."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +52,14 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_period(text: str) -> int:
+    """A duration of whole seconds. Raises Invalid."""
+    seconds = parse_duration(text)
+    if seconds != int(seconds):
+        raise Invalid(f"A period is a whole number of seconds, not {text!r}.")
+    return int(seconds)
+
+
 def parse_moment(text: str) -> datetime:
     """A moment as people write it, in the local time zone unless it names one. Raises Invalid."""
     try:
@@ -70,24 +79,24 @@ def local(text: str | None) -> str:
     return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-_AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)")
-_UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
 def moment_before(text: str, now: datetime) -> datetime:
-    """The moment that a person means by `90m`, `2d` (so long ago), `2026-11-23` or `2026-11-23T08:00`.
+    """The moment that a person means by `90m`, `1h30m` (so long ago), `2026-11-23` or `2026-11-23T08:00`.
 
     Without a time zone it is the local one. Raises Invalid.
     """
-    if ago := _AGO.fullmatch(text.strip()):
-        return now - timedelta(seconds=int(ago[1]) * _UNIT_S[ago[2]])
-    try:
-        return datetime.fromisoformat(text.strip()).astimezone()
-    except (ValueError, OverflowError):
-        raise Invalid(
-            f"{text!r} is no moment: write how long ago (90m, 12h, 7d) or a date such as 2026-11-23 "
-            "or 2026-11-23T08:00."
-        ) from None
+    with suppress(Invalid):
+        return now - timedelta(seconds=parse_duration(text.replace(" ", "").replace("min", "m")))
+    with suppress(Invalid):
+        return parse_moment(text.strip())
+    raise Invalid(
+        f"{text!r} is no moment: write how long ago (90m, 12h, 7d) or a date such as 2026-11-23 "
+        "or 2026-11-23T08:00."
+    )
+
+
+def for_api(at: datetime) -> str:
+    """A moment as the API takes it, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def elapsed(item: dict[str, Any], now: float) -> float | None:

@@ -1,7 +1,7 @@
 """Projects: what people ask of them."""
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from halage.access.model import Role
 from halage.access.service import Access
@@ -35,8 +35,10 @@ class Projects:
         pipeline: Pipeline,
         accounts: Accounts,
         *,
+        forget_watched: Callable[[str], Awaitable[None]],
         public_url: str,
     ) -> None:
+        """`forget_watched` removes what monitoring keeps of a project."""
         self._database = database
         self._access = access
         self._source = source
@@ -44,6 +46,7 @@ class Projects:
         self._environments = environments
         self._pipeline = pipeline
         self._accounts = accounts
+        self._forget_watched = forget_watched
         self._public_url = public_url
 
     async def create(self, name: str, *, actor: str) -> Project:
@@ -85,6 +88,8 @@ class Projects:
         await self._pipeline.forget_project(name)
         await self._environments.delete(name)
         await self._builds.forget_project(name)
+        # Once nothing of it runs that could still be watched.
+        await self._forget_watched(name)
         await self._source.delete_repository(name)
         await self._access.forget_project(name)
         await self._database.run(self._accounts.forget, name)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,33 @@ def test_what_is_no_longer_kept_is_skipped(log: Log, tmp_path: Path) -> None:
     assert log.read(first.offset + 4000, 4096).data == data[first.offset + 4000 : first.offset + 4096]
     assert log.read(-10, 100) == Output(data[-10:], 39_990, 40_000)
     assert len(list(tmp_path.glob("*.zst"))) == 2
+    log.release()
+
+
+class OutpacedByItsWriter(Log):
+    """A log whose instance writes as fast as it is rotated."""
+
+    written = 0
+
+    def _write_segment(self, first: int, data: bytes) -> Any:
+        self.written += 1
+        assert self.written < 100, "it never comes to an end"
+        with self._path.open("ab") as file:
+            file.write(bytes(len(data)))
+        return super()._write_segment(first, data)
+
+
+def test_a_flood_that_is_faster_than_the_rotation_does_not_fill_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "output"
+    log = OutpacedByItsWriter(path, LogLimits(8192, 4096, kept_segments=2))
+    os.close(log.create(None))
+    _append(path, b"a" * 10_000_000 + b"z" * 20_000)
+    log.rotate()
+    assert log.written <= 4, "what would be dropped again is not compressed first"
+    assert path.stat().st_blocks * 512 < 64 * 1024, "the rest was given back to the disk"
+    first = log.read(0, 100)
+    assert first.data == b"z" * 100, "a reader that was left behind goes on with what is kept"
+    assert log.read(first.offset - 1, 100) == first
     log.release()
 
 

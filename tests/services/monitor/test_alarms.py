@@ -302,6 +302,9 @@ async def test_a_delivery_is_tried_again_and_at_last_failed_for_all_to_see(plane
     change = await plane.delivered(alarm)
     assert [(each.state, each.attempts) for each in change.deliveries] == [("failed", 4), ("delivered", 1)]
     assert change.deliveries[0].error == "the service did not take it"
+    told, _ = await plane.journal("monitor:AlarmChanged")  # and that of an alarm of the server
+    assert (told.before, told.after) == ({"state": "INSUFFICIENT_DATA"}, {"state": "ALARM"})
+    assert (told.actor, told.details["reason"]) == ("halage", change.reason)
     (failed,) = await plane.journal("monitor:DeliveryFailed")
     assert failed.details["what"].startswith("tell memory://***#")
     (delivered,) = await plane.journal("monitor:Delivered")
@@ -395,6 +398,12 @@ async def test_the_journal_has_who_changed_what_and_no_secret(plane: Plane) -> N
     (deleted,) = await plane.journal("monitor:DeleteAlarm")
     assert (created.actor, changed.actor, created.project) == ("ada", "bob", "shop")
     assert "s3same" not in str([created, changed, disabled, deleted])
+    assert (created.before, created.after["threshold"]) == (None, 5.0)
+    assert (changed.before, changed.after["threshold"]) == (created.after, 7.0)
+    assert (disabled.before["is_disabled"], disabled.after["is_disabled"]) == (False, True)
+    assert (deleted.before, deleted.after) == (changed.after, None)
+    assert {each.origin for each in (created, changed, disabled, deleted)} == {"halage"}
+    assert len({each.at for each in (created, changed, disabled, deleted)} - {None}) == 1
     assert "mailto://***@example.org#" in str(created)
 
 
@@ -430,7 +439,25 @@ async def test_each_environment_gets_its_alarms_once_and_what_people_do_to_them_
         ground.town.places = [("shop", "prod")]
         await plane.tick()
         assert len(await plane.alarms.list(project="shop")) == 4, "a project that is made anew"
+        await plane.alarms.forget_project("shop")  # and again, before anybody looked
+        await plane.tick()
+        assert len(await plane.alarms.list(project="shop")) == 4
     ground.close()
+
+
+async def test_an_alarm_of_a_deleted_project_says_nothing_more(plane: Plane) -> None:
+    alarm = await plane.define(on_alarm=[{"kind": "tell", "to": ["memory://broken"]}])
+    await plane.tick(load=9)
+    await plane.alarms.forget_project("shop")
+    assert await plane.alarms.list(project="shop") == []
+    await plane.ticks(2, load=1)
+    await plane.ticks(2, load=9)
+    with pytest.raises(NoSuchAlarm):
+        await plane.alarms.history(alarm.id)
+    again = await plane.define()
+    assert again.id > alarm.id
+    assert await plane.changes(again) == [], "it has no past"
+    assert plane.ground.post.sent == []
 
 
 async def test_who_may_not_see_a_project_does_not_see_its_alarms(plane: Plane) -> None:

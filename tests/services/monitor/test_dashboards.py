@@ -66,10 +66,23 @@ async def test_what_was_made_is_shown_listed_changed_and_deleted(
     with pytest.raises(NoSuchDashboard):
         await dashboards.show("1")
     entries = await journal_of(database)
-    assert [(entry.subject, entry.details["change"], entry.actor) for entry in entries] == [
-        ("dashboard/1", "added", "ada"),
-        ("dashboard/1", "changed", "bob"),
-        ("dashboard/1", "deleted", "ada"),
+    assert [(entry.subject, entry.action, entry.actor) for entry in entries] == [
+        ("dashboard/1", "monitor:SetDashboard", "ada"),
+        ("dashboard/1", "monitor:SetDashboard", "bob"),
+        ("dashboard/1", "monitor:DeleteDashboard", "ada"),
+    ]
+    small = "line, 6 x 4 at column 0, row 0: Requests: sum(requests)"
+    first = {"name": "Sales", "version": 1, "range_s": 10800, "widget one": small}
+    second = {
+        **first,
+        "name": "Sales and more",
+        "version": 2,
+        "widget one": small.replace("6 x 4", "12 x 4"),
+    }
+    assert [(entry.before, entry.after) for entry in entries] == [
+        (None, first),
+        (first, second),
+        (second, None),
     ]
     assert {entry.project for entry in entries} == {"shop"}
 

@@ -4,12 +4,14 @@ import asyncio
 import functools
 import json
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from halage.base.journal import read_journal
 from halage.compute.drivers.memory import MemoryDriver
 from halage.monitor.logs.errors import BadLogFilter, BadSearch, NameTaken, NoSuchLogFilter
 from halage.monitor.logs.gatherer import INSTANCE_BYTES, KEPT_OF_FLOOD, LAG_BYTES
@@ -121,7 +123,7 @@ async def test_an_instance_that_floods_loses_its_own_lines_with_a_mark(
         page = await logs.search([GROUP], Search(text="bytes are missing here"), limit=10)
         assert len(page.lines) == 1
         missing = int(page.lines[0].words.split()[1])
-        assert missing == len(flood) - KEPT_OF_FLOOD
+        assert missing == len(flood) - KEPT_OF_FLOOD == logs.figures.skipped_bytes
         last = (await logs.search([GROUP], Search(stream="i-1"), limit=1)).lines[0]
         assert last.words == f"{LAG_BYTES // 10 + 200_000 - 1:09d}"
 
@@ -260,6 +262,41 @@ async def test_a_filter_counts_in_a_metric_from_its_making_on(
             await logs.filters.get(made.id)
 
 
+async def test_a_changed_filter_counts_what_is_looked_for_now_in_the_same_metric(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        made = await logs.filters.create(ACCESS, "failures", Search("old"), actor="ada")
+        changed = await logs.filters.change(made.id, Search("new"), actor="ada")
+        assert changed == replace(made, search=Search("new"))
+        await logs.round()
+        logs.append(ACCESS, "lb", [Line(clock.now(), text) for text in (b"old", b"new one", b"new two")])
+        await logs.round()
+        await clock.advance(10)
+        await logs.round()
+        assert [sample.value for _, sample in by_hand.samples if sample.key.name == "failures"] == [2.0]
+        with pytest.raises(NoSuchLogFilter):
+            await logs.filters.change(made.id + 1, Search(), actor="ada")
+        with pytest.raises(BadSearch):
+            await logs.filters.change(made.id, Search("two\nlines"), actor="ada")
+
+
+async def test_the_journal_has_what_a_filter_counts(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        search = Search(text="failed", fields=(FieldTest.parse("status=500"),))
+        made = await logs.filters.create(ACCESS, "failures", search, actor="ada")
+        await logs.filters.delete(made.id, actor="bob")
+        entries = await logs.filters._database.run(lambda tx: read_journal(tx.connection))
+    shown = {"metric": "failures", "group": "shop.prod/access", "text": "failed", "fields": ["status=500"]}
+    assert [(each.action, each.actor, each.before, each.after) for each in entries] == [
+        ("monitor:SetLogFilter", "ada", None, shown),
+        ("monitor:DeleteLogFilter", "bob", shown, None),
+    ]
+    assert {(each.project, each.at, each.origin) for each in entries} == {("shop", clock.now(), "halage")}
+
+
 async def test_filters_are_refused_for_a_reason(
     data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
 ) -> None:
@@ -383,6 +420,25 @@ async def test_what_goes_wrong_is_told_once_and_lines_wait(
             await logs.round()
         assert said[-1]["event"] == "logs are kept again"
         assert await texts_of(logs, ACCESS.name) == ["waits"]
+
+
+async def test_what_is_too_old_goes_when_the_server_starts_and_a_silent_instance_is_not_read_again(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    by_hand.instances = ["i-1.1"]
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        compute.print("i-1.1", b"long ago\n")
+        await logs.round()
+    await clock.advance(40 * 86400)
+    by_hand.instances = []  # not known yet
+    async with keeping(data_directory, clock, compute, by_hand) as logs:
+        assert await texts_of(logs) == ["long ago"]
+        await logs.round()
+        assert await texts_of(logs) == []
+        by_hand.instances = ["i-1.1"]
+        compute.print("i-1.1", b"again\n")
+        await logs.round()
+        assert await texts_of(logs) == ["again"]
 
 
 async def test_rounds_go_on_by_themselves(

@@ -15,7 +15,12 @@ from tests.controlplane import SHOP, ControlPlane, Ground, control_plane
 FILES = {"halage.toml": 'kind = "node"\n[test]\ncommands = ["./test"]\n[run]\nstart = "node server.js"\n'}
 
 
-async def _projects(ground: Ground, plane: ControlPlane) -> Projects:
+async def _projects(ground: Ground, plane: ControlPlane, forgotten: list[str] | None = None) -> Projects:
+    async def forget(project: str) -> None:
+        assert not await plane.environments.list(project), "what is watched would be made anew"
+        if forgotten is not None:
+            forgotten.append(project)
+
     access = Access(ground.database, ground.clock, ground.directory / "key")
     await access.create_user("ada", actor="halage")
     return Projects(
@@ -26,6 +31,7 @@ async def _projects(ground: Ground, plane: ControlPlane) -> Projects:
         plane.environments,
         plane.pipeline,
         ground.accounts,
+        forget_watched=forget,
         public_url="http://halage.test",
     )
 
@@ -72,7 +78,8 @@ async def test_a_project_shows_its_kind_and_runs(ground: Ground) -> None:
 
 async def test_deleting_a_project_under_way_leaves_the_journal_alone(ground: Ground) -> None:
     async with control_plane(ground) as plane:
-        projects = await _projects(ground, plane)
+        forgotten: list[str] = []
+        projects = await _projects(ground, plane, forgotten)
         await projects.create(SHOP, actor="ada")
         await plane.run_until(await plane.push(FILES), RunState.WAITING)
         ground.prober.answers.clear()
@@ -81,6 +88,7 @@ async def test_deleting_a_project_under_way_leaves_the_journal_alone(ground: Gro
         ground.prober.answers.set()
         assert [unit for unit in ground.compute.running() if not unit.startswith("j-")] == []
         assert ground.balancer.routes == {}
+        assert forgotten == [SHOP]
         with pytest.raises(NoSuchProject, match="there is no project shop"):
             await projects.show(SHOP)
         entries = await ground.entries()

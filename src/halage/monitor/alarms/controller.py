@@ -105,6 +105,11 @@ class AlarmController:
         """Hear that people made, changed or deleted alarms."""
         self._dirty.update(alarm_ids)
 
+    def forget_project(self, project: str, alarm_ids: Iterable[int]) -> None:
+        """Hear that a project is deleted: one that is made anew gets its alarms anew, however soon."""
+        self._made = {place for place in self._made if place[0] != project}
+        self.changed(alarm_ids)
+
     async def settled(self) -> None:
         """Return once nothing is being evaluated."""
         await self._controller.settled("tick")
@@ -123,6 +128,14 @@ class AlarmController:
         states = {row.name: store.alarm_of(row).state for row in neighbours}
         deploying = _deploying(await self._inventory.environments())
         return judge_rule(definition, states, Round((end,), {}, deploying, self._is_paused()))
+
+    async def muted_by_deployments(self, alarms: Collection[Alarm]) -> frozenset[int]:
+        """Those (by id) that are mute now because a deployment runs in their environment."""
+        mutable = [alarm for alarm in alarms if alarm.definition.mute_while_deploying]
+        if not mutable:
+            return frozenset()
+        deploying = _deploying(await self._inventory.environments())
+        return frozenset(alarm.id for alarm in mutable if is_deploying(alarm.definition, deploying))
 
     async def ensure_defaults(self, inventory: Inventory) -> None:
         """Make the alarms that come with each environment, and with the server, where they never were."""
@@ -152,7 +165,7 @@ class AlarmController:
             await self._record(turns, deploying)
             self._evaluated_until = ends[-1]
             if abs(ends[-1] - self._persisted) >= PERSIST_S or len(ends) > 1:
-                await self._database.run(ledger.set_evaluated_until, ends[-1])
+                await self._database.insist(ledger.set_evaluated_until, ends[-1])
                 self._persisted = ends[-1]
         await self._release(deploying)
         return None

@@ -114,8 +114,9 @@ def _record_change(tx: Transaction, new: NewChange, expand: Expand) -> list[int]
             facts=dict(verdict.facts),
         )
     )
-    details = {"state_before": alarm.state.value, "state": verdict.state.value, "reason": verdict.reason}
-    note(tx, "monitor:AlarmChanged", ACTOR, alarm.id, alarm.definition, **details, change=change_id)
+    states = {"before": {"state": alarm.state.value}, "after": {"state": verdict.state.value}}
+    reason = {"reason": verdict.reason, "change": change_id}
+    note(tx, "monitor:AlarmChanged", ACTOR, alarm.id, alarm.definition, **states, **reason)
     _forget_old_changes(tx, alarm.id, change_id)
     actions: list[Action] = []
     if verdict.state is not State.OK or _has_alarmed(tx, alarm.id, change_id):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from halage.monitor.alarms.band import PERIODS_S
 from halage.monitor.alarms.errors import BadAlarm
-from halage.monitor.alarms.model import Action, Definition, Rollback, Scale
+from halage.monitor.alarms.model import Action, Definition, Missing, Rollback, Scale
 from halage.monitor.alarms.rules import DAY_S
 
 SHORT_PERIODS_S = (10, 20, 30)
@@ -80,6 +80,8 @@ def _actions(definition: Definition) -> Iterator[Problem]:
     for field in ("on_alarm", "on_ok", "on_insufficient_data"):
         for place, action in enumerate(getattr(definition, field)):
             yield from _action(action, f"{field}.{place}", definition)
+            if isinstance(action, Scale):
+                yield from _scales_in_blindly(action, field, place, definition)
 
 
 def _action(action: Action, where: str, definition: Definition) -> Iterator[Problem]:
@@ -96,6 +98,20 @@ def _action(action: Action, where: str, definition: Definition) -> Iterator[Prob
         yield Problem(f"{where}.minimum, maximum", found, f"1 to {MOST_INSTANCES}, minimum <= maximum")
     elif action.to is not None and not action.minimum <= action.to <= action.maximum:
         yield Problem(f"{where}.to", action.to, f"from {action.minimum} to {action.maximum}")
+
+
+def _scales_in_blindly(action: Scale, field: str, place: int, definition: Definition) -> Iterator[Problem]:
+    """A metric that is lost must not take instances away: nobody knows then what visitors need."""
+    by = action.by if action.by is not None else 0
+    has_fewer = by < 0 or (action.to is not None and field != "on_alarm")
+    if not has_fewer:
+        return
+    if field == "on_insufficient_data":
+        yield Problem(f"{field}.{place}", "scale", "nothing that may have fewer instances: data are missing")
+    leads_here = {"on_alarm": Missing.BREACHING, "on_ok": Missing.NOT_BREACHING}.get(field)
+    if definition.rule is None and definition.missing is leads_here:
+        allowed = f"another one, as {field}.{place} may have fewer instances: not because data are missing"
+        yield Problem("missing", definition.missing.value, allowed)
 
 
 def _words(numbers: tuple[int, ...]) -> str:

@@ -1,6 +1,6 @@
 """Alarms: what they watch, what they said, and what is done when it changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -195,6 +195,52 @@ class Alarm:
     def is_muted_at(self, now: float) -> bool:
         """Whether it is disabled at that moment."""
         return self.is_disabled and (self.disabled_until is None or now < self.disabled_until)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmFilter:
+    """Which alarms are wanted; None: whichever."""
+
+    project: str | None = None
+    environment: str | None = None
+    state: State | None = None
+    visible: frozenset[str] | None = None
+    """Projects that may be seen."""
+    with_server: bool = True
+    """Whether the alarms of the server may be seen; they are left out where a project is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCounts:
+    """How many alarms say what, by project (None: the server) and environment."""
+
+    numbers: Mapping[tuple[str | None, str | None, State], int]
+
+    def of(
+        self, state: State | None = None, project: str | None = None, environment: str | None = None
+    ) -> int:
+        """How many are in a state; in any, in every project and every environment where it is not named."""
+        return sum(
+            number
+            for (its_project, its_environment, its_state), number in self.numbers.items()
+            if state in (None, its_state)
+            and project in (None, its_project)
+            and environment in (None, its_environment)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the values of an alarm went: value i is that of [start + i * period_s, + period_s)."""
+
+    start: float
+    period_s: int
+    """That of the alarm, or a longer one where that gives fewer values or no finer one is kept."""
+    values: Sequence[float | None]
+    bounds: Sequence[tuple[float, float] | None] = ()
+    """The band at each value; empty where it has none, or where none is worked out for so long a time."""
+    problem: str | None = None
+    """Why there are no values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,15 @@ class PointReader(Protocol):
         """The values of [start, end) by the keys of the definitions; one that fails has a problem."""
         ...
 
+    def read_along(
+        self, definition: Definition, start: float, end: float, period_s: int
+    ) -> tuple[int, Values]:
+        """The values of [start, end), by a longer period where no finer one is kept, and that period.
+
+        Value i is that of the period that begins i periods after the one that `start` lies in.
+        """
+        ...
+
     def was_collecting(self, start: float, end: float, period_s: int) -> Sequence[bool]:
         """For each period, whether Halage collected anything. All True where it never did."""
         ...
@@ -95,6 +104,16 @@ class ExpressionPoints:
                 key: self._read_one(definition, start, end, period_s)
                 for key, definition in definitions.items()
             }
+
+    def read_along(
+        self, definition: Definition, start: float, end: float, period_s: int
+    ) -> tuple[int, Values]:
+        """The values of [start, end), by a longer period where no finer one is kept, and that period."""
+        try:
+            found = self._evaluator.evaluate(_parsed(definition), start, end, period_s, _visible(definition))
+        except (BadExpression, TooLarge) as error:
+            return period_s, Values((), problem=error.message)
+        return found.period_s, Values(worst_of([line.values for line in found.lines], definition))
 
     def was_collecting(self, start: float, end: float, period_s: int) -> Sequence[bool]:
         """For each period, whether Halage collected anything. All True where it never did."""

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from halage.monitor.alarms.model import (
@@ -57,6 +57,18 @@ def does_breach(definition: Definition, point: Point) -> bool | None:
         case Operator.BELOW:
             return value < threshold
     return value <= threshold
+
+
+def judged_points(definition: Definition, facts: Mapping[str, Any]) -> list[tuple[Point, bool | None]]:
+    """The periods in the facts of a verdict, oldest first, and whether each breaches (None: no data)."""
+    count = len(facts.get("points", ()))
+    bands = facts.get("bands") or [None] * count
+    samples = facts.get("samples") or [()] * count
+    points = [
+        Point(start, value, (band[0], band[1]) if band else None, tuple(counted))
+        for (start, value), band, counted in zip(facts.get("points", ()), bands, samples, strict=True)
+    ]
+    return [(point, does_breach(definition, point)) for point in points]
 
 
 def evaluate(

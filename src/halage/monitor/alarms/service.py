@@ -8,14 +8,28 @@ from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
 from halage.monitor.alarms import definitions, ledger, store
 from halage.monitor.alarms.carriers import Carriers
-from halage.monitor.alarms.composite import parse_rule
+from halage.monitor.alarms.composite import names_in, parse_rule
 from halage.monitor.alarms.controller import AlarmController
+from halage.monitor.alarms.course import course_of
 from halage.monitor.alarms.documents import ACTION_FIELDS, in_words
 from halage.monitor.alarms.errors import BadAlarm, NotDelivered
 from halage.monitor.alarms.limits import check_definition
 from halage.monitor.alarms.message import Message, moment, trial_message
 from halage.monitor.alarms.messenger import Messenger, check_address
-from halage.monitor.alarms.model import Alarm, Change, Definition, Sealed, State, Tell, Told, Trial
+from halage.monitor.alarms.model import (
+    Alarm,
+    AlarmCounts,
+    AlarmFilter,
+    Change,
+    Course,
+    Definition,
+    Sealed,
+    State,
+    Tell,
+    Told,
+    Trial,
+    Verdict,
+)
 from halage.monitor.alarms.points import PointReader, refuse_many
 from halage.monitor.alarms.sealing import Box, definition_of, shown_form
 
@@ -64,15 +78,23 @@ class Alarms:
         with_server: bool = True,
     ) -> Sequence[Alarm]:
         """Alarms by project and name, those of the server first; `visible` None: of every project."""
-        rows = await self._database.run(store.alarm_rows, project)
-        found = [
-            store.alarm_of(row)
-            for row in rows
-            if (with_server if row.project is None else visible is None or row.project in visible)
-            and environment in (None, row.environment)
-            and state in (None, row.state)
-        ]
-        return sorted(found, key=lambda alarm: (alarm.definition.project or "", alarm.definition.name))
+        wanted = AlarmFilter(
+            project, environment, state, None if visible is None else frozenset(visible), with_server
+        )
+        return await self.page(wanted, is_urgent_first=False)
+
+    async def page(
+        self, wanted: AlarmFilter, *, is_urgent_first: bool = True, limit: int | None = None, skip: int = 0
+    ) -> Sequence[Alarm]:
+        """So many of the alarms that are wanted: those in alarm first, then by project and name."""
+        rows = await self._database.run(
+            store.found_rows, wanted, is_urgent_first=is_urgent_first, limit=limit, skip=skip
+        )
+        return [store.alarm_of(row) for row in rows]
+
+    async def counts(self, wanted: AlarmFilter) -> AlarmCounts:
+        """How many of them say what, by place."""
+        return await self._database.run(store.count_rows, wanted)
 
     async def show(self, alarm_id: int) -> Alarm:
         """One alarm."""
@@ -84,6 +106,30 @@ class Alarms:
         rows = await self._database.run(store.change_rows, alarm_id, before=before, limit=limit)
         deliveries = await self._database.run(store.delivery_rows, [row.id for row in rows])
         return [store.change_of(row, deliveries) for row in rows]
+
+    async def named_by(self, alarm: Alarm) -> Sequence[Alarm]:
+        """The alarms that its rule names, in the order of the rule; none where it has an expression."""
+        if alarm.definition.rule is None:
+            return ()
+        names = dict.fromkeys(names_in(parse_rule(alarm.definition.rule)))
+        rows = await self._database.run(store.neighbour_rows, alarm.definition.project)
+        found = {row.name: row for row in rows}
+        return [store.alarm_of(found[name]) for name in names if name in found]
+
+    async def look(self, alarm_id: int) -> Verdict:
+        """What it says of the last period that has ended, with the numbers; nothing changes."""
+        return await self._controller.look(await self.show(alarm_id))
+
+    async def course(self, alarm_id: int, start: float, end: float) -> Course:
+        """How its values went in [start, end), and its band. Empty for an alarm with a rule."""
+        definition = (await self.show(alarm_id)).definition
+        if definition.expression is None:
+            return Course(start, definition.period_s, ())
+        return await asyncio.to_thread(course_of, self._points, definition, start, end)
+
+    async def muted_by_deployments(self, alarms: Collection[Alarm]) -> frozenset[int]:
+        """Those (by id) that are mute now because a deployment runs in their environment."""
+        return await self._controller.muted_by_deployments(alarms)
 
     async def test(self, alarm_id: int, *, send: bool, actor: str) -> Trial:
         """What it would say now and do; with `send`, a test message to everyone whom it tells."""
@@ -168,7 +214,7 @@ class Alarms:
         """Delete every alarm of a project that is deleted."""
         rows = await self._database.run(store.alarm_rows, project)
         await self._database.run(definitions.forget_project, project)
-        self._controller.changed(row.id for row in rows)
+        self._controller.forget_project(project, [row.id for row in rows])
 
     async def _define(self, wanted: Mapping[str, Any], before: Definition | None) -> Definition:
         definition = definition_of(wanted, self._box, before)

@@ -3,13 +3,27 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, ForeignKey, Index, Integer, String, Table, Text, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    case,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.engine import Row
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.monitor.alarms.documents import action_from, from_document, in_words
-from halage.monitor.alarms.model import Alarm, Change, Delivery, State
+from halage.monitor.alarms.model import Alarm, AlarmCounts, AlarmFilter, Change, Delivery, State
 
 alarms_table = Table(
     "alarms",
@@ -28,7 +42,8 @@ alarms_table = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("updated_by", String(100), nullable=False),
-    Index("ix_alarms_place", "project", "environment"),
+    # With the state: how many alarms say what is counted for every page, without reading the alarms.
+    Index("ix_alarms_place", "project", "environment", "state"),
     sqlite_autoincrement=True,
 )
 
@@ -113,6 +128,43 @@ def alarm_rows(
     if project is not None:
         query = query.where(alarms_table.c.project == project)
     return tx.execute(query.limit(limit)).all()
+
+
+def found_rows(
+    tx: Transaction,
+    wanted: AlarmFilter,
+    *,
+    is_urgent_first: bool = False,
+    limit: int | None = None,
+    skip: int = 0,
+) -> Sequence[Row[Any]]:
+    """Alarms by project and name, those of the server first; `is_urgent_first`: by state before that."""
+    table = alarms_table
+    urgency = case({State.ALARM.value: 0, State.INSUFFICIENT_DATA.value: 1}, value=table.c.state, else_=2)
+    order = (func.coalesce(table.c.project, ""), table.c.name, table.c.id)
+    query = select(table).where(*_wanted(wanted)).order_by(*((urgency, *order) if is_urgent_first else order))
+    return tx.execute(query.limit(limit).offset(skip)).all()
+
+
+def count_rows(tx: Transaction, wanted: AlarmFilter) -> AlarmCounts:
+    """How many there are of them, by place and state."""
+    c = alarms_table.c
+    query = select(c.project, c.environment, c.state, func.count().label("number")).where(*_wanted(wanted))
+    rows: Sequence[Row[Any]] = tx.execute(query.group_by(c.project, c.environment, c.state)).all()
+    return AlarmCounts({(row.project, row.environment, State(row.state)): row.number for row in rows})
+
+
+def _wanted(wanted: AlarmFilter) -> list[ColumnElement[bool]]:
+    table = alarms_table
+    conditions: list[ColumnElement[bool]] = []
+    for name in ("project", "environment", "state"):
+        if (value := getattr(wanted, name)) is not None:
+            conditions.append(table.c[name] == value)
+    if wanted.visible is not None:
+        conditions.append(or_(table.c.project.is_(None), table.c.project.in_(sorted(wanted.visible))))
+    if not wanted.with_server:
+        conditions.append(table.c.project.is_not(None))
+    return conditions
 
 
 def alarm_named(tx: Transaction, project: str | None, name: str) -> int | None:

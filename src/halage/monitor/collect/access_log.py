@@ -3,12 +3,13 @@
 Every visit is counted exactly once, whatever becomes of us. Lines are cut into slices: those of one
 tick, one behind the other in the file. A slice is kept together with the place behind it (a cursor),
 both or neither; what starts again reads on from there and counts anew what was not kept. The lines
-themselves are handed on as soon as they are read: after a SIGKILL those of the open tick come twice.
+themselves are handed on as soon as they are read, each with its place: the logs know which they have,
+and what starts again reads on from where either of the two stands.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from halage.balancer.driver import WritesAccessLog
@@ -16,7 +17,7 @@ from halage.balancer.model import AccessPart, LogPlace, Visit
 from halage.base.clock import Clock
 from halage.monitor.collect.samples import place_of
 from halage.monitor.collect.visits import VisitTally
-from halage.monitor.logs.model import Group, Line, LogSink
+from halage.monitor.logs.model import Group, Line, PlacedSink
 from halage.monitor.metrics.model import DETAILED_TICK_S, TICK_S, Cursor, MetricKeeper
 
 PART_BYTES = 64 * 1024
@@ -70,13 +71,17 @@ class _Slicer:
 class AccessLog:
     """Reads the access log. One caller at a time but for `follow`, which may be called beside itself."""
 
-    def __init__(self, balancer: WritesAccessLog, keeper: MetricKeeper, sink: LogSink, clock: Clock) -> None:
+    def __init__(
+        self, balancer: WritesAccessLog, keeper: MetricKeeper, sink: PlacedSink, clock: Clock
+    ) -> None:
         self._balancer = balancer
         self._keeper = keeper
         self._sink = sink
         self._clock = clock
         self._place: LogPlace | None = None
         self._is_open = False
+        self._lines_kept: LogPlace | None = None
+        """What is before it is in the logs; None when that cannot be found out."""
         self._usual = _Slicer(TICK_S)
         self._detailed = _Slicer(DETAILED_TICK_S)
         self.unreadable_lines = 0
@@ -86,7 +91,10 @@ class AccessLog:
     def slices(self, resolution_s: int, before: int) -> list[Slice]:
         """Slices of ticks that began before that, oldest first, to be kept in this order."""
         slicer = self._slicer(resolution_s)
-        found = []
+        found: list[Slice] = []
+        if self._lines_kept is not None and not self._lines_kept.offset:
+            # Until the logs have a place of their own, what starts again would go on from the cursor.
+            return found
         for entry in slicer.slices:
             # A clock that was set back leaves slices of the future: one that others stand behind is over.
             if entry.at >= before and entry is slicer.slices[-1]:
@@ -105,33 +113,50 @@ class AccessLog:
         slicer.slices.popleft()
         slicer.begin = entry.end
         if resolution_s == TICK_S:
-            self._balancer.release_access_log(entry.end)
+            self._balancer.release_access_log(self._not_needed(entry.end))
+
+    def _not_needed(self, counted: LogPlace) -> LogPlace:
+        lines = self._lines_kept
+        if lines is None or lines.file != counted.file:
+            return counted
+        return min(lines, counted, key=lambda place: place.offset)
 
     async def follow(self, detailed: Collection[str]) -> None:
         """Read what was written since; `detailed` are routes that are counted every second.
 
         Raises OSError.
         """
+        if not self._is_open:
+            await self._open()
+        await self._read_on(detailed)
+        if self._place is not None:
+            self._lines_kept = await self._place_of_lines(self._place.file)
+
+    async def _read_on(self, detailed: Collection[str]) -> None:
         began = self._clock.monotonic()
         while len(self._usual.slices) < MOST_SLICES and len(self._detailed.slices) < MOST_SLICES:
-            part = self._read()
+            part = self._balancer.read_access_log(self._place, PART_BYTES)
             self._take(part, detailed)
             if part.is_all or self._clock.monotonic() - began > TURN_S:
                 return
             await asyncio.sleep(0)
 
-    def _read(self) -> AccessPart:
-        if self._is_open:
-            return self._balancer.read_access_log(self._place, PART_BYTES)
+    async def _open(self) -> None:
         # The first look tells which file it is, and the cursors are the file's.
         file = self._balancer.read_access_log(None, 1).place.file
         kept = self._keeper.cursor(_cursor_name(TICK_S, file)) or 0
         second = self._keeper.cursor(_cursor_name(DETAILED_TICK_S, file)) or 0
         self._place = self._usual.begin = LogPlace(file, kept)
+        self._lines_kept = await self._place_of_lines(file)
+        if self._lines_kept is not None and 0 < self._lines_kept.offset < kept:
+            self._place = self._lines_kept
         # Of what was kept every second long ago the coarser place knows more.
         self._detailed.begin = LogPlace(file, max(kept, second))
         self._is_open = file != 0  # there is no log before the balancer's first start
-        return self._balancer.read_access_log(self._place, PART_BYTES)
+
+    async def _place_of_lines(self, file: int) -> LogPlace | None:
+        offset = await self._sink.place_of(_source_name(file))
+        return None if offset is None else LogPlace(file, offset)
 
     def _take(self, part: AccessPart, detailed: Collection[str]) -> None:
         now = self._clock.now()
@@ -139,7 +164,7 @@ class AccessLog:
             self.lost_bytes += part.lost_bytes
             words = f"[Halage: {part.lost_bytes} bytes of the access log were lost before they were read]"
             self._sink.append(OWN_GROUP, STREAM, [Line(now, words.encode())])
-        self._pass_on(part.visits, now)
+        self._pass_on(part, now)
         for visit in part.visits:
             self._count(visit, now, LogPlace(part.place.file, visit.end), detailed)
         self._place = part.place
@@ -157,15 +182,20 @@ class AccessLog:
         if detailed:
             self._detailed.add(visit, at, place, is_mine=is_counted and is_detailed)
 
-    def _pass_on(self, visits: Sequence[Visit], now: float) -> None:
+    def _pass_on(self, part: AccessPart, now: float) -> None:
         lines: dict[tuple[str | None, str], list[Line]] = {}
-        for visit in visits:
+        places: dict[tuple[str | None, str], list[int]] = {}
+        for visit in part.visits:
             if visit.at is None:
                 self.unreadable_lines += 1
             key = (visit.route, visit.target or STREAM)
             lines.setdefault(key, []).append(Line(now if visit.at is None else visit.at, visit.text))
-        for (route, stream), entries in lines.items():
-            self._sink.append(_group_of(route), stream, entries)
+            places.setdefault(key, []).append(visit.end)
+        source = _source_name(part.place.file)
+        for key, entries in lines.items():
+            self._sink.append_placed(_group_of(key[0]), key[1], source, places[key], entries)
+        if part.visits:
+            self._sink.note_place(source, part.place.offset)
 
     def _slicer(self, resolution_s: int) -> _Slicer:
         return self._usual if resolution_s == TICK_S else self._detailed
@@ -173,6 +203,10 @@ class AccessLog:
 
 def _cursor_name(resolution_s: int, file: int) -> str:
     return f"access-log-{resolution_s}s:{file}"
+
+
+def _source_name(file: int) -> str:
+    return f"access-log:{file}"
 
 
 def _group_of(route: str | None) -> Group:

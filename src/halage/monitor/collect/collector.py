@@ -168,9 +168,10 @@ class Collector:
             at = ended_tick(now, resolution_s)
             is_due = at != self._ended[resolution_s]
             self._ended[resolution_s] = at
-            if not await self._keep_slices(resolution_s, at) or not is_due:
-                continue
-            await self._collect(resolution_s, at)
+            if await self._keep_slices(resolution_s, at) and is_due:
+                await self._collect(resolution_s, at)
+            if is_due and self._is_paused and resolution_s == TICK_S:
+                self._tell(at, resolution_s)  # that nothing is kept is what an alarm waits for
         self._compact_when_due(now)
 
     async def _look_around(self) -> None:

@@ -43,10 +43,10 @@ class Watcher(Protocol):
 
 
 class TickConsumer(Protocol):
-    """Who is told of each tick that was kept: alarms are evaluated from it."""
+    """Who is told of each tick that is over: alarms are evaluated then."""
 
     def on_tick(self, at: float, resolution_s: int) -> None:
-        """The tick that began at `at` is kept. Returns at once."""
+        """The tick that began at `at` is kept; or nothing is, while the disk is full. Returns at once."""
         ...
 
 

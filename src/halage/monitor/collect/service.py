@@ -17,7 +17,7 @@ from halage.monitor.collect.machine import FileSystemSource, MachineSource
 from halage.monitor.collect.model import Source, TickConsumer
 from halage.monitor.collect.own import LoopWatcher, OwnSource
 from halage.monitor.inventory import Inventory
-from halage.monitor.logs.model import LogSink
+from halage.monitor.logs.model import PlacedSink
 from halage.monitor.metrics.model import MetricKeeper
 
 
@@ -37,7 +37,7 @@ class Equipment:
     balancer: WatchedBalancer
     journal: Journal
     keeper: MetricKeeper
-    sink: LogSink
+    sink: PlacedSink
     consumer: TickConsumer
     more: tuple[Source, ...] = ()
     """Others that have something to say every ten seconds: the stores of metrics and logs."""

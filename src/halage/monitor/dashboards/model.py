@@ -42,6 +42,7 @@ class Unit(StrEnum):
     MILLISECONDS = "milliseconds"
     SECONDS = "seconds"
     PER_SECOND = "per_second"
+    BYTES_PER_SECOND = "bytes_per_second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,11 @@ class Widget:
     """Seconds that one point stands for; None: by the time range."""
     shows_week_before: bool = False
     shows_deployments: bool = False
+    shows_alarm_thresholds: bool = False
+    """Whether the thresholds of `alarms` are drawn; none chosen: of those on one of its expressions."""
     text: str = ""
     alarms: tuple[int, ...] = ()
-    """Alarms by id; none: all of the dashboard's environment or project."""
+    """Alarms by id; none, for an alarm widget: all of the dashboard's environment or project."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,9 @@ def _check_content(widget: Widget, check_expression: CheckExpression) -> None:
         try:
             check_expression(line.expression)
         except Invalid as error:
-            raise _at_fault(widget, f"{line.expression}: {error.message.rstrip('.')}") from error
+            # The first line says it; those after it draw the place.
+            words, _, _ = error.message.partition("\n")
+            raise _at_fault(widget, f"{line.expression}: {words.rstrip('.')}") from error
 
 
 def _check_apart(widgets: Sequence[Widget]) -> None:
@@ -113,6 +115,15 @@ def _at_fault(widget: Widget, why: str) -> DashboardInvalid:
 def in_reading_order(widgets: Sequence[Widget]) -> tuple[Widget, ...]:
     """From the top down, then from the left: the order for the keyboard and on narrow screens."""
     return tuple(sorted(widgets, key=lambda widget: (widget.y, widget.x)))
+
+
+def in_words(widget: Widget) -> str:
+    """A widget on one line: what it is, where it lies, what it shows."""
+    shown = [each.expression for each in widget.lines] or [widget.text or f"alarms {list(widget.alarms)}"]
+    place = f"{widget.width} x {widget.height} at column {widget.x}, row {widget.y}"
+    return (
+        f"{widget.kind}, {place}: {': '.join([*([widget.title] if widget.title else []), '; '.join(shown)])}"
+    )
 
 
 def to_document(layout: Layout) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.monitor.dashboards.errors import DashboardChanged, NoSuchDashboard
 from halage.monitor.dashboards.model import Dashboard, Layout, Place
-from halage.monitor.dashboards.rules import from_document, to_document
+from halage.monitor.dashboards.rules import from_document, in_words, to_document
 
 dashboards_table = Table(
     "dashboards",
@@ -68,7 +68,7 @@ def add(tx: Transaction, project: str | None, layout: Layout, actor: str, place:
     }
     number = tx.insert(insert(dashboards_table).values(**values))
     id_ = str(number) if place is None else place.id
-    _note(tx, "added", id_, project, layout, 1, actor)
+    _note(tx, "monitor:SetDashboard", id_, project, actor, None, _summary(layout, 1))
     return Dashboard(id_, project, layout, 1, tx.now, tx.now, actor)
 
 
@@ -89,14 +89,15 @@ def change(tx: Transaction, id_: str, place: Place | None, layout: Layout, versi
             updated_by=actor,
         )
     )
-    _note(tx, "changed", id_, row.project, layout, version + 1, actor)
+    before, after = _summary_of(row), _summary(layout, version + 1)
+    _note(tx, "monitor:SetDashboard", id_, row.project, actor, before, after)
 
 
 def remove(tx: Transaction, id_: str, place: Place | None, actor: str) -> None:
     """Delete it; a place has the made-by-itself one again. Raises NoSuchDashboard."""
     row = _row(tx, id_, place)
     tx.change(delete(dashboards_table).where(dashboards_table.c.id == row.id))
-    _note(tx, "deleted", id_, row.project, from_document(_layout_of(row)), row.version, actor)
+    _note(tx, "monitor:DeleteDashboard", id_, row.project, actor, _summary_of(row), None)
 
 
 def remove_of_project(tx: Transaction, project: str) -> None:
@@ -146,16 +147,24 @@ def _changed(row: Row[Any]) -> DashboardChanged:
     )
 
 
+def _summary_of(row: Row[Any]) -> dict[str, Any]:
+    return _summary(from_document(_layout_of(row)), row.version)
+
+
+def _summary(layout: Layout, version: int) -> dict[str, Any]:
+    """What the journal shows of a dashboard: a value for each widget, so that one that changed stands out."""
+    widgets = {f"widget {each.id}": in_words(each) for each in layout.widgets}
+    return {"name": layout.name, "version": version, "range_s": layout.range_s, **widgets}
+
+
 def _note(
-    tx: Transaction, what: str, id_: str, project: str | None, layout: Layout, version: int, actor: str
+    tx: Transaction,
+    action: str,
+    id_: str,
+    project: str | None,
+    actor: str,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
 ) -> None:
-    tx.record(
-        "monitor:SetDashboard",
-        actor=actor,
-        subject=f"dashboard/{id_}",
-        project=project,
-        change=what,
-        name=layout.name,
-        version=version,
-        widgets=len(layout.widgets),
-    )
+    subject = f"dashboard/{id_}"
+    tx.record(action, actor=actor, subject=subject, project=project, before=before, after=after)

@@ -57,6 +57,13 @@ class Collection:
         for unit in self._counters.keys() - units:
             del self._counters[unit]
 
+    def forget_project(self, project: str) -> None:
+        """Begin anew with what has the name of a project that is deleted."""
+        self.quotas = {place: quota for place, quota in self.quotas.items() if place[0] != project}
+        for tallies in self._pending.values():
+            for place in [place for place in tallies if place[0] == project]:
+                del tallies[place]
+
     def take_datagram(self, datagram: bytes) -> None:
         """Take the lines of a datagram; what is wrong with one is counted and stops no other."""
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""By which key a StatsD line is known to be an environment's own. docs/decisions/0010 says why."""
+"""By which key a StatsD line is known to be an environment's own. docs/decisions/0009 says why."""
 
 import base64
 import hashlib

@@ -14,11 +14,16 @@ TIMEOUT_S = 10.0
 MEDIA_TYPE = "application/x-ndjson"
 
 
+def moment_of(line: KeptLine) -> str:
+    """When it was written, in UTC, as ISO 8601 and RFC 3339 have it."""
+    return datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def document_of(line: KeptLine) -> dict[str, Any]:
     """One line as JSON: `id` is the same when a line is sent again."""
     return {
         "id": line.id,
-        "at": datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": moment_of(line),
         "group": line.group,
         "stream": line.stream,
         "text": line.words,

@@ -1,13 +1,12 @@
 """Filters: searches whose hits among new lines are counted in a metric of the site's own."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from halage.base.database import Database, Transaction
@@ -74,6 +73,13 @@ class LogFilters:
             if each.id == filter_id:
                 return each
         raise NoSuchLogFilter(f"There is no filter {filter_id}, or you may not see it.")
+
+    async def change(self, filter_id: int, search: Search, *, actor: str) -> LogFilter:
+        """Count another search in the same metric from now on. Raises NoSuchLogFilter, BadSearch."""
+        make_matcher(search)
+        await self._database.run(_change, await self.get(filter_id), search, actor)
+        await self.load()
+        return await self.get(filter_id)
 
     async def delete(self, filter_id: int, *, actor: str) -> None:
         """Count no more; what was counted stays. Raises NoSuchLogFilter."""
@@ -189,10 +195,23 @@ def _create(tx: Transaction, group: Group, metric: str, search: Search, actor: s
         actor=actor,
         subject=f"filter {metric} of {group.name}",
         project=group.project,
-        search=json.loads(json.dumps(values["search"])),
+        after=_in_words(metric, group.name, search),
     )
     row = tx.execute(select(table).where(table.c.id == number)).one()
     return _view(row)
+
+
+def _change(tx: Transaction, filter_: LogFilter, search: Search, actor: str) -> None:
+    table = log_filters_table
+    tx.change(update(table).where(table.c.id == filter_.id).values(search=_to_document(search)))
+    tx.record(
+        "monitor:SetLogFilter",
+        actor=actor,
+        subject=f"filter {filter_.metric} of {filter_.group}",
+        project=filter_.project,
+        before=_in_words(filter_.metric, filter_.group, filter_.search),
+        after=_in_words(filter_.metric, filter_.group, search),
+    )
 
 
 def _delete(tx: Transaction, filter_: LogFilter, actor: str) -> None:
@@ -202,7 +221,14 @@ def _delete(tx: Transaction, filter_: LogFilter, actor: str) -> None:
         actor=actor,
         subject=f"filter {filter_.metric} of {filter_.group}",
         project=filter_.project,
+        before=_in_words(filter_.metric, filter_.group, filter_.search),
     )
+
+
+def _in_words(metric: str, group: str, search: Search) -> dict[str, Any]:
+    """What the journal shows of a filter."""
+    searched = {name: value for name, value in _to_document(search).items() if value}
+    return {"metric": metric, "group": group, **searched}
 
 
 def _forget(tx: Transaction, project: str) -> None:

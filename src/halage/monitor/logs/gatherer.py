@@ -120,6 +120,7 @@ class Gatherer:
         source = Source(unit.id, start, to)
         if self._intake.append(unit.group, unit.stream, [Line(now, mark.encode())], source):
             output.offset, output.rest = to, b""
+            self._intake.note_skipped(to - start)
 
     def _take(self, unit: _Unit, output: _Output, data: bytes, now: float) -> bool:
         """Hand on the whole lines; says whether there was room for them."""

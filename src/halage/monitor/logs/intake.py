@@ -14,11 +14,14 @@ LINE_COST = 100
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was taken in since the start: lines, their bytes, and lines that were dropped."""
+    """What was taken in since the start, and what was not."""
 
     lines: int = 0
     size_bytes: int = 0
     dropped: int = 0
+    """Lines that there was no room for."""
+    skipped_bytes: int = 0
+    """Of outputs that came faster than they are kept."""
 
 
 class Intake:
@@ -46,7 +49,7 @@ class Intake:
         size = sum(len(line.text) for line in lines) + LINE_COST * len(lines)
         with self._lock:
             if self._waiting_bytes + size > self._most_bytes:
-                if source is None or source.is_numbered:
+                if source is None or source.is_told_once:
                     key = (group, stream)
                     self._dropped[key] = self._dropped.get(key, 0) + len(lines)
                     self.figures = replace(self.figures, dropped=self.figures.dropped + len(lines))
@@ -54,6 +57,12 @@ class Intake:
             self._waiting.append(Entry(group, stream, lines, source, size))
             self._waiting_bytes += size
             return True
+
+    def note_skipped(self, size_bytes: int) -> None:
+        """Count what was left out of an output, in whose place a mark was appended."""
+        with self._lock:
+            skipped = self.figures.skipped_bytes + size_bytes
+            self.figures = replace(self.figures, skipped_bytes=skipped)
 
     def take(self) -> list[Entry]:
         """Everything that waits, with a mark for each stream that lost lines; to be settled or put back."""

@@ -31,6 +31,8 @@ MERGES_A_ROUND = 32
 CLEANING_S = 60.0
 _SOURCE_KEPT_S = 86400.0
 """The position of a source that is gone is kept that long: it may be told again after a restart."""
+_NOWHERE = Group("", None)
+"""Of places, which have no lines."""
 log = structlog.get_logger()
 
 
@@ -57,7 +59,7 @@ class LogKeeper:
         self._gatherer = Gatherer(around.compute, self._intake)
         self._thread = ThreadPoolExecutor(1, "log writer")
         self._followers = 0
-        self._cleaned_at = around.clock.monotonic()
+        self._cleaned_at = around.clock.monotonic() - CLEANING_S  # a server that often starts cleans too
         self._told = Figures()
         self._trouble = ""
         self._is_closed = False
@@ -76,6 +78,24 @@ class LogKeeper:
         """Keep lines of a source that may tell them again (NumberedSink)."""
         span = Source(source, first, first + len(lines), is_numbered=True)
         self._intake.append(group, stream, lines, span)
+
+    def append_placed(
+        self, group: Group, stream: str, source: str, places: Sequence[int], lines: Sequence[Line]
+    ) -> None:
+        """Keep lines of a file that may be read again (PlacedSink)."""
+        span = Source(f"{source} {group.name} {stream}", 0, places[-1], places=places)
+        self._intake.append(group, stream, lines, span)
+
+    def note_place(self, source: str, place: int) -> None:
+        """Hear how far a file was handed over (PlacedSink): it waits behind its lines."""
+        self._intake.append(_NOWHERE, "", (), Source(source, 0, place))
+
+    async def place_of(self, source: str) -> int | None:
+        """How far all lines of a file are kept, as far as that can be found out (PlacedSink)."""
+        try:
+            return await self._in_thread(self._store.position, source)
+        except (sqlite3.Error, OSError):
+            return None
 
     @property
     def figures(self) -> Figures:
@@ -125,7 +145,7 @@ class LogKeeper:
     async def forget_project(self, project: str) -> None:
         """Remove a project's lines. Raises sqlite3.Error."""
         await self._write()
-        await self._in_thread(self._store.forget, (f"{project}.", f"{project}/"))
+        await self._in_thread(self._store.forget_project, project, self._clock.now())
 
     async def last_id(self) -> int:
         """The id of the newest line that is kept."""
@@ -167,15 +187,18 @@ class LogKeeper:
         if self._clock.monotonic() - self._cleaned_at >= CLEANING_S:
             self._cleaned_at = self._clock.monotonic()
             self._store.drop_old(now)
-            self._store.forget_sources(self._gatherer.known, now - _SOURCE_KEPT_S)
+            if known := self._gatherer.known:  # without: the inventory may not have been told yet
+                self._store.forget_sources(known, now - _SOURCE_KEPT_S)
 
     def _count(self, now: float) -> None:
         figures, told = self._intake.figures, self._told
-        own = [
-            Sample(SeriesKey("halage_log_lines"), Kind.COUNT, float(figures.lines - told.lines)),
-            Sample(SeriesKey("halage_log_bytes"), Kind.COUNT, float(figures.size_bytes - told.size_bytes)),
-            Sample(SeriesKey("halage_log_lines_dropped"), Kind.COUNT, float(figures.dropped - told.dropped)),
-        ]
+        counts = {
+            "halage_log_lines": figures.lines - told.lines,
+            "halage_log_bytes": figures.size_bytes - told.size_bytes,
+            "halage_log_lines_dropped": figures.dropped - told.dropped,
+            "halage_log_bytes_skipped": figures.skipped_bytes - told.skipped_bytes,
+        }
+        own = [Sample(SeriesKey(name), Kind.COUNT, float(number)) for name, number in counts.items()]
         if self._filters.tell(now, own):
             self._told = figures
 

@@ -69,6 +69,30 @@ class NumberedSink(Protocol):
         ...
 
 
+class PlacedSink(LogSink, Protocol):
+    """Takes lines in from a file that may be read again from an earlier place."""
+
+    def append_placed(
+        self, group: Group, stream: str, source: str, places: Sequence[int], lines: Sequence[Line]
+    ) -> None:
+        """Keep lines that end at these places of `source`, which grow; those of the stream that are kept
+
+        already are left out. Otherwise as LogSink.append.
+        """
+        ...
+
+    def note_place(self, source: str, place: int) -> None:
+        """Hear that all lines of `source` before that place were handed over."""
+        ...
+
+    async def place_of(self, source: str) -> int | None:
+        """Before which place every line of `source` is on the disk, 0 when none is known to be.
+
+        None when that cannot be found out now.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeptLine:
     """A line in the store."""

@@ -5,7 +5,6 @@ is before it was delivered, so every line is sent at least once, as long as it i
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from halage.monitor.logs.collector import HttpChannel
 from halage.monitor.logs.errors import BadOutlet, NameTaken, NoSuchOutlet
 from halage.monitor.logs.model import KeptLine, Outlet, OutletState
 from halage.monitor.logs.reader import LogReader
+from halage.monitor.logs.rules import check_outlet
 from halage.monitor.logs.syslog import DatagramChannel, StreamChannel
 from halage.monitor.logs.tables import log_outlets_table as table
 
@@ -138,6 +138,7 @@ class LogOutlets:
     ) -> Outlet:
         """Send lines on from now on. Raises BadOutlet, NameTaken, KeyUnusable."""
         kind = kind_of(address)
+        check_outlet(name, groups, headers)
         if headers and kind != "http":
             raise BadOutlet("Headers are for collectors at http:// and https:// addresses alone.")
         values = {
@@ -153,7 +154,7 @@ class LogOutlets:
             "created_by": actor,
         }
         try:
-            number = await self._database.run(_create, values)
+            number = await self._database.run(_create, values, sorted(headers))
         except IntegrityError as error:
             raise NameTaken(f"There is an outlet {name} already.", name=name) from error
         self._changed.set()
@@ -170,12 +171,12 @@ class LogOutlets:
     async def delete(self, outlet_id: int, *, actor: str) -> None:
         """Send no more. Raises NoSuchOutlet."""
         row = await self._row(outlet_id)
-        await self._database.run(_delete, outlet_id, row.name, actor)
+        await self._database.run(_delete, row, self._header_names(row), actor)
         self._changed.set()
 
     async def _set_paused(self, outlet_id: int, is_paused: bool, actor: str) -> Outlet:
         row = await self._row(outlet_id)
-        await self._database.run(_pause, outlet_id, row.name, is_paused, actor)
+        await self._database.run(_pause, row, is_paused, actor)
         self._changed.set()
         return await self.get(outlet_id)
 
@@ -188,15 +189,12 @@ class LogOutlets:
 
     async def _view(self, row: Any) -> Outlet:
         backlog = await asyncio.to_thread(self._reader.backlog, row.groups, row.cursor)
-        headers: tuple[str, ...] = ()
-        with contextlib.suppress(HalageError):  # a lost key: sending says so, the list stays readable
-            headers = tuple(sorted(self._headers(row)))
         return Outlet(
             row.id,
             row.name,
             row.address,
             tuple(row.groups),
-            headers,
+            tuple(self._header_names(row)),
             OutletState.PAUSED if row.is_paused else OutletState(row.state),
             row.error,
             backlog.lines,
@@ -248,6 +246,12 @@ class LogOutlets:
             if channel is not None:
                 await channel.close()
 
+    def _header_names(self, row: Any) -> Sequence[str]:
+        try:
+            return sorted(self._headers(row))
+        except HalageError:  # a lost key: sending says so, the list stays readable
+            return ()
+
     def _headers(self, row: Any) -> dict[str, str]:
         return dict(json.loads(self._sealer.open(row.sealed_headers))) if row.sealed_headers else {}
 
@@ -290,28 +294,37 @@ def _read(tx: Transaction) -> Sequence[Any]:
     return tx.execute(select(table).order_by(table.c.name)).all()
 
 
-def _create(tx: Transaction, values: dict[str, Any]) -> int:
+def _create(tx: Transaction, values: dict[str, Any], header_names: Sequence[str]) -> int:
     number = tx.insert(insert(table).values(created_at=tx.now, **values))
+    after = _in_words(values["address"], values["groups"], header_names)
     tx.record(
-        "monitor:SetOutlet",
-        actor=values["created_by"],
-        subject=f"outlet {values['name']}",
-        address=values["address"],
-        groups=values["groups"],
+        "monitor:SetOutlet", actor=values["created_by"], subject=f"outlet {values['name']}", after=after
     )
     return number
 
 
-def _pause(tx: Transaction, outlet_id: int, name: str, is_paused: bool, actor: str) -> None:
-    tx.change(update(table).where(table.c.id == outlet_id).values(is_paused=is_paused))
+def _pause(tx: Transaction, row: Any, is_paused: bool, actor: str) -> None:
+    tx.change(update(table).where(table.c.id == row.id).values(is_paused=is_paused))
     tx.record(
-        "monitor:PauseOutlet" if is_paused else "monitor:ResumeOutlet", actor=actor, subject=f"outlet {name}"
+        "monitor:PauseOutlet" if is_paused else "monitor:ResumeOutlet",
+        actor=actor,
+        subject=f"outlet {row.name}",
+        before={"is_paused": row.is_paused},
+        after={"is_paused": is_paused},
     )
 
 
-def _delete(tx: Transaction, outlet_id: int, name: str, actor: str) -> None:
-    tx.change(delete(table).where(table.c.id == outlet_id))
-    tx.record("monitor:DeleteOutlet", actor=actor, subject=f"outlet {name}")
+def _delete(tx: Transaction, row: Any, header_names: Sequence[str], actor: str) -> None:
+    tx.change(delete(table).where(table.c.id == row.id))
+    before = _in_words(row.address, row.groups, header_names)
+    tx.record("monitor:DeleteOutlet", actor=actor, subject=f"outlet {row.name}", before=before)
+
+
+def _in_words(address: str, groups: Sequence[str], header_names: Sequence[str]) -> dict[str, Any]:
+    """What the journal shows of an outlet: nothing that may be secret, such as what follows a `?`."""
+    place, _, query = address.partition("?")
+    shown = f"{place}?***" if query else place
+    return {"address": shown, "groups": list(groups), "headers": list(header_names)}
 
 
 def _advance(tx: Transaction, outlet_id: int, cursor: int) -> None:

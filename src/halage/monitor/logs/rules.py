@@ -1,10 +1,10 @@
 """What is decided about logs without looking at them: pieces of long lines, merges, names. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from halage.monitor.logs.errors import BadLogFilter
+from halage.monitor.logs.errors import BadLogFilter, BadOutlet
 from halage.monitor.metrics.model import OWN_PREFIXES
 
 LONGEST_LINE = 256 * 1024
@@ -20,6 +20,9 @@ BROKEN = 10
 MERGED_TOGETHER = 32
 """So many small blocks of one level become one of the next."""
 _METRIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,99}")
+_OUTLET = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_GROUPS = re.compile(r"[a-z0-9*./-]{1,200}")
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[A-Za-z0-9-]{1,100}"), re.compile(r"[!-~]([ -~]{0,1998}[!-~])?")
 
 
 def pieces_of(text: bytes) -> Iterator[bytes]:
@@ -96,3 +99,24 @@ def check_metric_name(name: str) -> None:
             "Halage's own.",
             metric=name,
         )
+
+
+def check_outlet(name: str, groups: Sequence[str], headers: Mapping[str, str]) -> None:
+    """Return when an outlet may be called so, have these groups and send these headers. Raises BadOutlet."""
+    if not _OUTLET.fullmatch(name):
+        raise BadOutlet(
+            f"An outlet cannot be called {name!r}: take small letters, digits and `-`, 63 at the most.",
+            name=name,
+        )
+    if not groups:
+        raise BadOutlet("Say which groups are sent: `*` for all, `shop.*` for those of a project.")
+    for each in groups:
+        if not _GROUPS.fullmatch(each):
+            raise BadOutlet(f"{each!r} is no group: write shop.prod/instances, shop.* or `*`.", group=each)
+    for header, value in headers.items():
+        if not _HEADER_NAME.fullmatch(header) or not _HEADER_VALUE.fullmatch(value):
+            raise BadOutlet(
+                f"The header {header!r} cannot be sent: its name takes letters, digits and `-`, its value is "
+                "1 to 2,000 printable characters of ASCII.",
+                header=header,
+            )

@@ -198,7 +198,7 @@ class Searcher:
             counted_from: float | None = None
             rows = [row for row in snapshot.blocks_before(ids, None) if wanted.allows(row)]
             if not matcher.needles and matcher.is_plain and wanted.stream_ids is None:
-                rows = _count_whole(rows, start, period_s, buckets)
+                rows = _count_whole(rows, wanted, start, period_s, buckets)
             for hits, next_row in self._look_through(snapshot, rows, wanted):
                 if hits.error is not None:
                     problems.append(snapshot.describe(hits.row, hits.error))
@@ -338,13 +338,14 @@ def _kept(snapshot: Snapshot, hits: _Hits) -> list[KeptLine]:
 
 
 def _count_whole(
-    rows: Sequence[BlockRow], start: float, period_s: float, buckets: list[int]
+    rows: Sequence[BlockRow], wanted: _Wanted, start: float, period_s: float, buckets: list[int]
 ) -> list[BlockRow]:
-    """Count blocks that lie in one period without reading them; the others are returned."""
+    """Count blocks that lie in one period, wholly wanted, without reading them; the others are returned."""
     rest = []
     for row in rows:
         first, last = int((row.first_at - start) // period_s), int((row.last_at - start) // period_s)
-        if first == last and 0 <= first < len(buckets):
+        is_whole = wanted.start_ms <= row.first_at * 1000 and row.last_at * 1000 < wanted.end_ms
+        if first == last and is_whole and 0 <= first < len(buckets):
             buckets[first] += row.lines
         else:
             rest.append(row)

@@ -1,11 +1,13 @@
 """Logs: what people and the parts above ask of them."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from halage.base.database import Database
+from halage.base.errors import Unavailable
 from halage.monitor.logs.filters import LogFilters
 from halage.monitor.logs.intake import Figures
 from halage.monitor.logs.keeper import LogKeeper, Surroundings
@@ -71,15 +73,34 @@ class Logs:
         """Keep lines that may be told again (NumberedSink). Never blocks, never raises."""
         self._keeper.append_numbered(group, stream, source, first, lines)
 
+    def append_placed(
+        self, group: Group, stream: str, source: str, places: Sequence[int], lines: Sequence[Line]
+    ) -> None:
+        """Keep lines of a file that may be read again (PlacedSink). Never blocks, never raises."""
+        self._keeper.append_placed(group, stream, source, places, lines)
+
+    def note_place(self, source: str, place: int) -> None:
+        """Hear how far a file was handed over (PlacedSink)."""
+        self._keeper.note_place(source, place)
+
+    async def place_of(self, source: str) -> int | None:
+        """How far all lines of a file are kept, as far as that can be found out (PlacedSink)."""
+        return await self._keeper.place_of(source)
+
     @property
     def figures(self) -> Figures:
         """What was taken in since the start."""
         return self._keeper.figures
 
     async def forget_project(self, project: str) -> None:
-        """Remove a project's lines and filters."""
+        """Remove a project's lines and filters. Raises Unavailable; then it can be asked again."""
         await self.filters.forget_project(project)
-        await self._keeper.forget_project(project)
+        try:
+            await self._keeper.forget_project(project)
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable(
+                f"The logs of {project} cannot be removed at the moment: {error}. Try again."
+            ) from error
 
     # -- finding
 

@@ -21,6 +21,11 @@ _REMOVED_AT_ONCE = 256
 _SPARE_PAGES = 512
 """Free pages that the file keeps for what comes next; more is given back to the disk."""
 _VACUUMED_AT_ONCE = 4096
+_FORGOTTEN = "forgotten "
+"""Begins the names of facts that say when a project was deleted."""
+_LATE_S = 3600.0
+"""Lines of a deleted project that come later than that are a new project's of the same name: a clock that
+was set back must not cost it any."""
 log = structlog.get_logger()
 
 
@@ -29,13 +34,20 @@ class Source:
     """Where lines were read from, so that each is kept once, whatever dies in between.
 
     `first` to `end` is what they cover: bytes of an output (all of the lines or none are new), or
-    with `is_numbered` the numbers of the lines (those before the known position are left out).
+    with `is_numbered` the numbers of the lines (those before the known position are left out). `places`
+    are the bytes of a file at which the lines end, each by itself.
     """
 
     name: str
     first: int
     end: int
     is_numbered: bool = False
+    places: Sequence[int] = ()
+
+    @property
+    def is_told_once(self) -> bool:
+        """Whether lines that there is no room for are lost: nobody tells them again."""
+        return self.is_numbered or bool(self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +144,11 @@ class LogStore:
             next_id = int(db.execute("SELECT value FROM facts WHERE name='next_id'").fetchone()[0])
             fresh: dict[int, _Fresh] = {}
             written: list[Entry] = []
+            forgotten = self._forgotten(now)
             for entry in entries:
                 lines = self._advance(entry, now)
+                if entry.group.project in forgotten:
+                    lines = [line for line in lines if line.at > forgotten[entry.group.project]]
                 if lines:
                     written.append(entry if lines is entry.lines else replace(entry, lines=lines))
                     group_id = self._group_id(entry.group)
@@ -157,6 +172,8 @@ class LogStore:
             " SET position=excluded.position, touched_at=excluded.touched_at",
             (source.name, source.end, now),
         )
+        if source.places:
+            return [line for line, end in zip(entry.lines, source.places, strict=True) if end > known]
         return entry.lines[max(0, known - source.first) :] if source.is_numbered else entry.lines
 
     def position(self, source: str) -> int:
@@ -278,7 +295,10 @@ class LogStore:
     # -- removing
 
     def drop_old(self, now: float) -> int:
-        """Remove what is too old, then the oldest while the file is too large; how many blocks went."""
+        """Remove what is too old, then while the file is too large the oldest of its largest group.
+
+        Returns how many blocks went.
+        """
         query = "SELECT id, group_id, last_id FROM blocks WHERE last_at < ? ORDER BY last_id LIMIT ?"
         gone = self._drop(self._db.execute(query, (now - self._limits.keep_s, _REMOVED_AT_ONCE)).fetchall())
         while (surplus := self.used_bytes - self._limits.keep_bytes) > 0:
@@ -291,18 +311,30 @@ class LogStore:
         return gone
 
     def _oldest(self, surplus_bytes: int) -> list[tuple[int, int, int]]:
-        rows = self._db.execute(
-            "SELECT blocks.id, group_id, last_id, length(meta) + length(text) FROM blocks"
-            " JOIN bodies ON bodies.id = blocks.id ORDER BY last_id LIMIT ?",
-            (_REMOVED_AT_ONCE,),
+        """The oldest blocks of whichever group is the largest, so that one that floods costs no other any."""
+        query = (
+            "SELECT group_id, sum(length(meta) + length(text)) FROM blocks"
+            " JOIN bodies ON bodies.id = blocks.id GROUP BY group_id"
         )
-        chosen = []
-        for *block, size in rows:
-            if surplus_bytes <= 0:
-                break
-            chosen.append((block[0], block[1], block[2]))
-            surplus_bytes -= size
+        sizes = dict(self._db.execute(query).fetchall())
+        blocks_of = {group_id: self._from_oldest(group_id) for group_id in sizes}
+        chosen: list[tuple[int, int, int]] = []
+        while surplus_bytes > 0 and len(chosen) < _REMOVED_AT_ONCE and any(sizes.values()):
+            group_id = max(sizes, key=sizes.__getitem__)
+            block_id, last_id, size = next(blocks_of[group_id], (0, 0, sizes[group_id]))
+            sizes[group_id] -= size
+            if block_id:
+                chosen.append((block_id, group_id, last_id))
+                surplus_bytes -= size
         return chosen
+
+    def _from_oldest(self, group_id: int) -> Iterator[tuple[int, int, int]]:
+        """Id, last line and size of the blocks of a group."""
+        yield from self._db.execute(
+            "SELECT blocks.id, last_id, length(meta) + length(text) FROM blocks"
+            " JOIN bodies ON bodies.id = blocks.id WHERE group_id=? ORDER BY last_id LIMIT ?",
+            (group_id, _REMOVED_AT_ONCE),
+        )
 
     def _drop(self, rows: Sequence[tuple[int, int, int]]) -> int:
         if not rows:
@@ -322,19 +354,31 @@ class LogStore:
             self._streams.clear()
         return len(rows)
 
-    def forget(self, prefixes: Sequence[str]) -> None:
-        """Remove the groups whose names begin so, with all their lines."""
+    def forget_project(self, project: str, now: float) -> None:
+        """Remove a project's groups with all their lines, and what still comes in of its time."""
         with self._transaction() as db:
             for group_id, name in db.execute("SELECT id, name FROM groups").fetchall():
-                if not name.startswith(tuple(prefixes)):
+                if not name.startswith((f"{project}.", f"{project}/")):
                     continue
                 ids = db.execute("SELECT id FROM blocks WHERE group_id=?", (group_id,)).fetchall()
                 self._remove([block_id for (block_id,) in ids])
                 db.execute("DELETE FROM streams WHERE group_id=?", (group_id,))
                 db.execute("DELETE FROM groups WHERE id=?", (group_id,))
+            old = int((now - _LATE_S) * 1000)
+            db.execute("DELETE FROM facts WHERE name GLOB ? AND value < ?", (f"{_FORGOTTEN}*", old))
+            name, now_ms = f"{_FORGOTTEN}{project}", int(now * 1000)
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, now_ms))
             self._groups.clear()
             self._streams.clear()
         self._give_back()
+
+    def _forgotten(self, now: float) -> dict[str, float]:
+        """Projects that were deleted lately, and when."""
+        rows = self._db.execute(
+            "SELECT name, value FROM facts WHERE name GLOB ? AND value BETWEEN ? AND ?",
+            (f"{_FORGOTTEN}*", int((now - _LATE_S) * 1000), int(now * 1000)),
+        )
+        return {name.removeprefix(_FORGOTTEN): at_ms / 1000 for name, at_ms in rows}
 
     @property
     def used_bytes(self) -> int:
@@ -349,7 +393,9 @@ class LogStore:
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > _SPARE_PAGES:
             wanted = min(free - _SPARE_PAGES, _VACUUMED_AT_ONCE)
-            self._db.execute(f"PRAGMA incremental_vacuum({wanted})").fetchall()
+            # Not `execute`: that takes one step, and each step frees one page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({wanted})")
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _add(fresh: _Fresh, stream_id: int, lines: Sequence[Line]) -> None:

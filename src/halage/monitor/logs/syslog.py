@@ -14,8 +14,8 @@ import ssl
 import struct
 import termios
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from halage.monitor.logs.collector import moment_of
 from halage.monitor.logs.errors import NotDelivered
 from halage.monitor.logs.matching import read_json
 from halage.monitor.logs.model import KeptLine
@@ -35,9 +35,8 @@ _LOOK_S = 0.02
 def message_of(line: KeptLine, host: str) -> bytes:
     """One line as a message: APP-NAME is the project or environment, PROCID the stream, MSGID the kind."""
     place, _, kind = line.group.partition("/")
-    at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     head = (
-        f"<{_LOCAL0 * 8 + _severity(line.text)}>1 {at} {_word(host, 255)} {_word(place, 48)} "
+        f"<{_LOCAL0 * 8 + _severity(line.text)}>1 {moment_of(line)} {_word(host, 255)} {_word(place, 48)} "
         f"{_word(line.stream, 128)} {_word(kind or 'server', 32)} - "
     )
     return head.encode() + line.text

@@ -151,9 +151,43 @@ _HALAGE: tuple[tuple[str, Kind, str, tuple[str, ...], str], ...] = (
     ("metric_series", GAUGE, "series", (), "Series that the metrics' store knows."),
     ("metric_points", COUNT, "samples", (), "Samples that were taken in."),
     ("metrics_paused", GAUGE, "", (), "1 while no samples are taken in because the disk is full, else 0."),
+    (
+        "metrics_refused",
+        COUNT,
+        "samples",
+        _ENVIRONMENT,
+        "Samples of a site's own that were refused; `halage metrics intake` says why.",
+    ),
+    (
+        "source_misses",
+        COUNT,
+        "ticks",
+        ("source",),
+        "Ticks in which a source of measurements failed or was late.",
+    ),
+    ("statsd_lines", COUNT, "lines", (), "Lines that came over StatsD."),
+    ("statsd_malformed", COUNT, "lines", (), "Those that cannot be read."),
+    ("statsd_strangers", COUNT, "lines", (), "Those without the key of an environment."),
+    ("statsd_dropped", COUNT, "datagrams", (), "Datagrams that came faster than they are read."),
+    ("remote_write_sent", COUNT, "samples", (), "Samples that the receiver of remote write took."),
+    (
+        "remote_write_dropped",
+        COUNT,
+        "samples",
+        (),
+        "Samples that it refused, and those that waited too long for it.",
+    ),
+    ("remote_write_failures", COUNT, "requests", (), "Requests to it that failed and are tried again."),
     ("log_lines", COUNT, "lines", (), "Lines of logs that were taken in."),
     ("log_bytes", COUNT, "bytes", (), "Their bytes."),
     ("log_lines_dropped", COUNT, "lines", (), "Lines of logs that were not kept."),
+    (
+        "log_bytes_skipped",
+        COUNT,
+        "bytes",
+        (),
+        "Bytes of instances' output that were left out: they came faster than logs are kept.",
+    ),
 )
 
 OWN_METRICS: tuple[Metric, ...] = (

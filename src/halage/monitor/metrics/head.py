@@ -17,13 +17,16 @@ from halage.monitor.metrics.blocks import Hour, Known
 from halage.monitor.metrics.chunks import CorruptChunk, decode_hour, decode_rung
 from halage.monitor.metrics.database import MetricDatabase, is_damage, keep_fact, set_aside
 from halage.monitor.metrics.errors import MetricsFull
-from halage.monitor.metrics.ladder import HOUR_S, MINUTES
+from halage.monitor.metrics.forgotten import Forgotten
+from halage.monitor.metrics.ladder import HOUR_S, LATENESS_S, MINUTES, RUNGS, starts_of_chunks
 from halage.monitor.metrics.model import SILENT_S, Cursor, Kind, SeriesKey
 from halage.monitor.metrics.registry import Registry
 from halage.monitor.metrics.sketch import Sketch
 from halage.monitor.metrics.ticks import decode_tick, encode_tick
 
 _ROWS_AT_ONCE = 64
+_FORGOTTEN = "forgotten "
+"""Begins the names of facts that say when a project was deleted."""
 log = structlog.get_logger()
 
 
@@ -59,6 +62,8 @@ class Head:
         """Where the compacted hours end: nothing later is on the disk, but what `ahead` says."""
         self.ahead: set[int] = set()
         """Hours that were compacted although they lie in the future: the clock was wrong."""
+        self.forgotten = Forgotten()
+        """Projects whose samples are taken in no more."""
 
     def load(self, now: float) -> None:
         """Read the series and take in the rows; raises sqlite3.Error."""
@@ -68,6 +73,9 @@ class Head:
             self.registry.add(Known(row[0], key, Kind(row[3]), row[4], row[5], row[6]))
         facts = dict(fetch("SELECT name, value FROM facts"))
         self.compacted_end = int(facts.get("compacted_end", 0))
+        self.forgotten = Forgotten(
+            {name.removeprefix(_FORGOTTEN): at for name, at in facts.items() if name.startswith(_FORGOTTEN)}
+        )
         ahead = fetch("SELECT DISTINCT hour FROM chunks WHERE hour >= ?", (self.compacted_end,))
         self.ahead = {hour for (hour,) in ahead}
         self._replay()
@@ -110,6 +118,16 @@ class Head:
                 self.registry.version += at - known.last_at >= SILENT_S
                 known.put(at, resolution_s, value)
             self.last_row = row or 0
+
+    def forget_project(self, project: str, now: float) -> None:
+        """Take in no more samples of ticks of a project that began before now. Raises MetricsFull."""
+        with self.database.writing:
+            with self.database.change() as connection:
+                # Nothing that is older than that is taken in of any project.
+                query = "DELETE FROM facts WHERE name GLOB ? AND value < ?"
+                connection.execute(query, (f"{_FORGOTTEN}*", now - 2 * LATENESS_S))
+                keep_fact(connection, f"{_FORGOTTEN}{project}", now)
+            self.forgotten.note(project, now)
 
     def is_on_disk(self, hour_at: int) -> bool:
         """Whether the hour may have chunks."""
@@ -198,6 +216,21 @@ class Head:
             if hour_at not in known.hours:
                 self._prepare(hour_at, (known,))
             known.put(at, resolution_s, value)
+
+
+def delete_series(connection: sqlite3.Connection, known: Known, hours: Sequence[int]) -> None:
+    """Delete a series and its chunks; `hours` are those that there are chunks of."""
+    connection.execute("DELETE FROM series WHERE id = ?", (known.id,))
+    query = "DELETE FROM chunks WHERE series = ? AND hour IN (SELECT value FROM json_each(?))"
+    connection.execute(query, (known.id, json.dumps(hours)))
+    for rung in RUNGS:
+        # By where its chunks begin: the index knows no series without that, and would be read whole.
+        starts = list(starts_of_chunks(rung, known.first_at, known.last_at + HOUR_S))
+        connection.execute(
+            "DELETE FROM rungs WHERE resolution_s = ? AND series = ?"
+            " AND start IN (SELECT value FROM json_each(?))",
+            (rung.resolution_s, known.id, json.dumps(starts)),
+        )
 
 
 def _insert(connection: sqlite3.Connection, known: Known) -> int:

@@ -14,7 +14,7 @@ from halage.monitor.metrics.blocks import Known
 from halage.monitor.metrics.chunks import CorruptChunk, decode_hour, decode_rung
 from halage.monitor.metrics.compaction import Compactor
 from halage.monitor.metrics.errors import BadMetric, MetricsFull, TooOld
-from halage.monitor.metrics.head import open_head
+from halage.monitor.metrics.head import delete_series, open_head
 from halage.monitor.metrics.ladder import (
     HOUR_S,
     LATENESS_S,
@@ -92,6 +92,7 @@ class MetricStore:
         if tick > now + LATENESS_S:
             raise BadMetric(f"These samples are {tick - now:.0f} seconds in the future.")
         with self._database.writing:
+            samples = self._head.forgotten.without(samples, tick, now)
             admission = Admission(self._head.registry, tick, resolution_s, now)
             admission.sort_out(samples)
             if admission.taken or cursor is not None:
@@ -134,14 +135,25 @@ class MetricStore:
 
     def forget(self, series: Iterable[Series]) -> None:
         """Remove series and all that is kept of them; raises MetricsFull."""
+        head = self._head
+        hours = [hour for (hour,) in self._database.fetch("SELECT DISTINCT hour FROM chunks")]
         for one in series:
-            with self._database.change() as connection:
-                for table, column in (("series", "id"), ("chunks", "series"), ("rungs", "series")):
-                    connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (one.id,))  # noqa: S608
-                with self._head.memory:
-                    known = self._head.registry.of(one.id)
-                    if known is not None:
-                        self._head.registry.remove(known)
+            with self._database.writing:
+                known = head.registry.of(one.id)
+                if known is None:
+                    continue
+                with self._database.change() as connection:
+                    delete_series(connection, known, hours)
+                with head.memory:
+                    head.registry.remove(known)
+
+    def forget_project(self, project: str) -> None:
+        """Remove every series of a project that is deleted, and what still comes in of its time.
+
+        Raises MetricsFull; what was removed by then stays so, and it can be asked again.
+        """
+        self._head.forget_project(project, self._clock.now())
+        self.forget(self.find(Selector("*", {"project": project})))
 
     def compact(self, now: float, most: int | None = None) -> bool:
         """Make chunks of the hours that are over, and delete what is too old; call it each minute or so.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from halage.base.clock import Clock
 from halage.monitor.metrics.errors import TooOld
+from halage.monitor.metrics.forgotten import Forgotten
 from halage.monitor.metrics.model import Cursor, Kind, MetricKeeper, Sample, SeriesKey
 from halage.monitor.metrics.sketch import GAMMA, Sketch
 
@@ -69,6 +70,7 @@ class Accumulator:
         self.samples = 0
         """How many came by since the start."""
         self._forgot_at = clock.now()
+        self._forgotten = Forgotten()
 
     def write(
         self, at: float, resolution_s: int, samples: Sequence[Sample], *, cursor: Cursor | None = None
@@ -94,6 +96,13 @@ class Accumulator:
         """Have the store do a piece of what is due; True when there is more to do."""
         return self._store.compact(now, most)
 
+    def forget_project(self, project: str) -> None:
+        """Show nothing of a project that is deleted, nor of what still comes of its time."""
+        with self._lock:
+            self._forgotten.note(project, self._clock.now())
+            for key in [key for key in self._entries if key.get("project") == project]:
+                del self._entries[key]
+
     def standing(self, is_wanted: Callable[[SeriesKey], bool]) -> list[Standing]:
         """What there is now of the wanted series."""
         now = self._clock.now()
@@ -107,7 +116,7 @@ class Accumulator:
     def _take(self, at: float, resolution_s: int, samples: Sequence[Sample]) -> None:
         with self._lock:
             self.samples += len(samples)
-            for sample in samples:
+            for sample in self._forgotten.without(samples, at, self._clock.now()):
                 entry = self._entries.get(sample.key)
                 if entry is None or entry.kind is not sample.kind:
                     if entry is None and len(self._entries) >= self._limit:

@@ -1,16 +1,16 @@
 """Routes about logs: searched, counted, followed, sent on."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
 from starlette.responses import StreamingResponse
 
-from halage.monitor.logs.collector import json_lines
+from halage.monitor.logs.collector import json_lines, moment_of
 from halage.monitor.logs.errors import NoSuchLogFilter
 from halage.monitor.logs.matching import make_matcher
-from halage.monitor.logs.model import Group, KeptLine, Search
+from halage.monitor.logs.model import OWN_GROUP, Group, KeptLine, Search
+from halage.monitor.logs.model import LogFilter as DomainFilter
 from halage.web.api.answers import Responses, closed_router, problems
 from halage.web.api.answers import stream as stream_of
 from halage.web.api.requests import ProjectFilter
@@ -27,6 +27,7 @@ from halage.web.api.requests_logs import (
     LogOutletWanted,
     OutletId,
     Period,
+    SearchWanted,
     search_of,
 )
 from halage.web.api.schemas_monitor_logs import (
@@ -57,11 +58,11 @@ _EXPORTED: Responses = {
 
 def _must_read(caller: Caller, groups: Sequence[str]) -> None:
     for name in groups:
-        group = Group.named(name)
-        if group.project is None:
+        if name == OWN_GROUP:
             caller.must("monitor:ReadLogs", "server")
         else:
-            caller.must_in(group.project, "monitor:ReadLogs", group.environment)
+            project, _, environment = name.partition("/")[0].partition(".")
+            caller.must_in(project, "monitor:ReadLogs", environment if environment not in ("", "*") else None)
 
 
 def _may_read(caller: Caller, group: Group) -> bool:
@@ -179,12 +180,7 @@ async def _written(door: Services, groups: Sequence[str], wanted: Search, form: 
 def _in_form(lines: Sequence[KeptLine], form: str) -> bytes:
     if form == "json":
         return json_lines(lines)
-    return b"".join(
-        f"{datetime.fromtimestamp(line.at, UTC).isoformat(timespec='milliseconds')} {line.stream} ".encode()
-        + line.text
-        + b"\n"
-        for line in lines
-    )
+    return b"".join(f"{moment_of(line)} {line.stream} ".encode() + line.text + b"\n" for line in lines)
 
 
 # -- filters
@@ -207,17 +203,30 @@ async def create_log_filter(body: LogFilterWanted, caller: Signed, door: Door) -
     return LogFilter.of(made)
 
 
+@router.put("/filters/{filter}", operation_id="change_log_filter")
+async def change_log_filter(filter: FilterId, body: SearchWanted, caller: Signed, door: Door) -> LogFilter:
+    """Count what another search finds, from now on, in the same metric."""
+    found = await _filter(filter, caller, door)
+    return LogFilter.of(await door.logs.filters.change(found.id, body.search(), actor=caller.name))
+
+
 @router.delete("/filters/{filter}", operation_id="delete_log_filter", status_code=204)
 async def delete_log_filter(filter: FilterId, caller: Signed, door: Door) -> Response:
     """Count no more; what was counted stays."""
-    thing = f"filter {filter}"
+    found = await _filter(filter, caller, door)
+    await door.logs.filters.delete(found.id, actor=caller.name)
+    return Response(status_code=204)
+
+
+async def _filter(number: int, caller: Caller, door: Services) -> DomainFilter:
+    """A filter that the caller may set."""
+    thing = f"filter {number}"
     try:
-        found = await door.logs.filters.get(filter)
+        found = await door.logs.filters.get(number)
     except NoSuchLogFilter as error:
         raise no_such(thing) from error
     caller.must_in_project_of(found.project, "monitor:SetLogFilter", thing)
-    await door.logs.filters.delete(found.id, actor=caller.name)
-    return Response(status_code=204)
+    return found
 
 
 # -- outlets

@@ -65,6 +65,10 @@ class WidgetWanted(RequestBody):
     period_s: Annotated[int, Field(ge=1, le=30 * 86400), BeforeValidator(is_number)] | None = None
     shows_week_before: Flag = False
     shows_deployments: Flag = False
+    shows_alarm_thresholds: Flag = Field(
+        default=False,
+        description="Draw the thresholds of `alarms`; of none: of those that watch one of its expressions.",
+    )
     text: str = Field(default="", max_length=10_000, pattern=_TEXT)
     alarms: list[Number] = Field(default=[], max_length=200)
 

@@ -17,15 +17,19 @@ _MOMENT = (
 )
 _EXAMPLE = "shop.prod/instances"
 
-GroupName = Annotated[str, StringConstraints(pattern=rf"^(halage|{_PROJECT_GROUP})$", max_length=200)]
+_ALL_ENVIRONMENTS = rf"{_NAME}\.\*/(instances|access)"
+GroupName = Annotated[
+    str, StringConstraints(pattern=rf"^(halage|{_PROJECT_GROUP}|{_ALL_ENVIRONMENTS})$", max_length=200)
+]
 Groups = Annotated[
     list[GroupName],
     Query(
         alias="group",
         min_length=1,
         max_length=20,
-        description="`PROJECT.ENVIRONMENT/instances`, `PROJECT.ENVIRONMENT/access`, `PROJECT/builds` or "
-        "`halage` (the server's own, for administrators). May be given several times.",
+        description="`PROJECT.ENVIRONMENT/instances`, `PROJECT.ENVIRONMENT/access` (`*` in place of "
+        "ENVIRONMENT: all of them), `PROJECT/builds` or `halage` (the server's own, for administrators). "
+        "May be given several times.",
         examples=[[_EXAMPLE]],
     ),
 ]

@@ -41,6 +41,7 @@ class Widget(View):
     period_s: int | None
     shows_week_before: bool
     shows_deployments: bool
+    shows_alarm_thresholds: bool
     text: str
     alarms: list[int]
 

@@ -16,8 +16,9 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
 from halage.access.model import Principal
-from halage.access.rules import check, is_allowed
+from halage.access.rules import check, is_allowed, visible_projects
 from halage.base.errors import HalageError, Invalid, NotAllowed, NotFound
+from halage.monitor.alarms.model import AlarmCounts, AlarmFilter
 from halage.web.console import ansi
 from halage.web.console.assets import Assets
 from halage.web.console.language import Language, choose_language, read_languages
@@ -28,6 +29,8 @@ from halage.web.services import Services
 SESSION_COOKIE = "halage_session"
 LANGUAGE_COOKIE = "halage_language"
 FORM_LIMIT_BYTES = 256 * 1024
+FORM_LIMIT_FIELDS = 500
+"""The form of an alarm has six for each of thirty actions."""
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 SECURITY_HEADERS = {
@@ -67,6 +70,12 @@ class Visitor:
     def may(self, action: str, resource: str) -> bool:
         """Whether a control for this is worth showing."""
         return is_allowed(self.principal, action, resource)
+
+    @property
+    def alarms(self) -> AlarmFilter:
+        """The alarms that they may see; those of the server are for administrators alone."""
+        visible = visible_projects(self.principal)
+        return AlarmFilter(visible=visible, with_server=self.may("monitor:Show", "server"))
 
 
 class Form(dict[str, str]):
@@ -109,6 +118,7 @@ class Console:
             raise SignInNeeded from error
         visitor = Visitor(principal, secret, csrf)
         request.state.visitor = visitor
+        request.state.alarm_counts = await self.services.alarms.counts(visitor.alarms)
         return visitor
 
     async def visitor_of(self, request: Request, project: str, action: str, resource: str = "") -> Visitor:
@@ -159,9 +169,14 @@ class Console:
             visitor=visitor,
             may=visitor.may if visitor else _may_nothing,
             csrf_field=_csrf_field(visitor),
+            alarm_counts=getattr(request.state, "alarm_counts", AlarmCounts({})),
             here=_here(request),
             **facts,
         )
+
+    def alarm_count(self, request: Request, project: str, environment: str | None = None) -> str:
+        """How many alarms of a place are in alarm, as it stands at a tab."""
+        return self.render(request, "alarm_count.html", project=project, environment_name=environment)
 
     def page(self, request: Request, template: str, code: int = 200, /, **facts: Any) -> Response:
         """A whole page, answered with the status `code`."""
@@ -261,4 +276,7 @@ async def _read_form(request: Request) -> Form:
         if len(body) > FORM_LIMIT_BYTES:
             raise FormTooLarge
     text = body.decode("utf-8", "replace")
-    return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+    try:
+        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=FORM_LIMIT_FIELDS))
+    except ValueError as error:
+        raise FormTooLarge from error

@@ -1,9 +1,8 @@
 """Dashboards: the list, one of them with its widgets, an environment's own, new ones, documents."""
 
-import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,13 +11,14 @@ from pydantic import ValidationError
 from halage.access.rules import check, visible_projects
 from halage.base.errors import Invalid, NotFound
 from halage.monitor.alarms.model import Alarm
+from halage.monitor.dashboards.levels import levels_of
 from halage.monitor.dashboards.model import Dashboard, Layout, Unit, Widget, WidgetKind
 from halage.monitor.dashboards.rules import in_reading_order, place_of, to_document
 from halage.web.api.dashboards import seen_dashboards
 from halage.web.api.requests_dashboards import LayoutFields
 from halage.web.console.console import Console, Visitor, add, see, status_of
 from halage.web.console.language import Language
-from halage.web.console.live import LOOK_AGAIN_S, Page, live
+from halage.web.console.live import Page, at_each_change, live
 from halage.web.console.ranges import PRESETS, read_range
 
 _LABELS = {
@@ -33,6 +33,7 @@ _LABELS = {
     "serving": "made_line.serving",
     "memory": "made_line.memory",
     "swap": "made_line.swap",
+    "used": "made_line.used",
     "in": "made_line.incoming",
     "out": "made_line.outgoing",
     "runs": "made_line.runs",
@@ -119,17 +120,17 @@ class DashboardPages:
         widgets = [each for each in shown.layout.widgets if each.kind is WidgetKind.ALARM]
 
         async def source(page: Page) -> None:
-            while True:
-                alarms = await self._alarms(visitor)
-                await page.show(
-                    **{
-                        f"alarms-{each.id}": self._console.render(
-                            request, "widget_alarms.html", alarms=_alarms_of(shown, each, alarms)
-                        )
-                        for each in widgets
-                    }
-                )
-                await asyncio.sleep(LOOK_AGAIN_S)
+            async def look() -> None:
+                alarms = await self._alarms(visitor, shown)
+                parts = {
+                    f"alarms-{each.id}": self._console.render(
+                        request, "widget_alarms.html", alarms=_alarms_of(shown, each, alarms)
+                    )
+                    for each in widgets
+                }
+                await page.show(**parts)
+
+            await at_each_change(self._services.journal, shown.project, look)
 
         return live(self._services, source, still_allowed=lambda: self._seen(request, dashboard))
 
@@ -174,28 +175,31 @@ class DashboardPages:
         layout = shown.layout
         if shown.is_made:
             layout = _worded(layout, self._console.language(request))
-        alarms = await self._alarms(visitor)
+        alarms = await self._alarms(visitor, shown)
         widgets = in_reading_order(layout.widgets)
         resource = "server" if shown.project is None else f"project/{shown.project}"
         return {
             "dashboard": shown,
             "project": shown.project,
             "widgets": [
-                (widget, document, _alarms_of(shown, widget, alarms))
+                (widget, document, _alarms_of(shown, widget, alarms), _levels(shown, widget, alarms))
                 for widget, document in zip(widgets, _documents(layout), strict=True)
             ],
-            "alarms": [each for each in alarms if each.definition.project == shown.project],
+            "alarms": alarms,
             "range": read_range(request.query_params, layout.range_s),
             "presets": PRESETS,
+            "kept_query": "",
             "kinds": list(WidgetKind),
             "units": list(Unit),
             "may_change": visitor.may("monitor:SetDashboard", resource),
             "has_alarms": any(each.kind is WidgetKind.ALARM for each in widgets),
         }
 
-    async def _alarms(self, visitor: Visitor) -> Sequence[Alarm]:
-        visible = visible_projects(visitor.principal)
-        return await self._services.alarms.list(visible=visible)
+    async def _alarms(self, visitor: Visitor, shown: Dashboard) -> Sequence[Alarm]:
+        """Those of the dashboard's project, or of the server, that the visitor may see."""
+        of_server = replace(visitor.alarms, visible=frozenset())
+        of_project = replace(visitor.alarms, project=shown.project)
+        return await self._services.alarms.page(of_server if shown.project is None else of_project)
 
     async def _list_page(
         self,
@@ -248,10 +252,15 @@ def _alarms_of(shown: Dashboard, widget: Widget, alarms: Sequence[Alarm]) -> lis
     """Those that an alarm widget shows: the chosen ones, else all of the dashboard's place."""
     if widget.kind is not WidgetKind.ALARM:
         return []
-    own = [each for each in alarms if each.definition.project == shown.project]
     if widget.alarms:
-        return [each for each in own if each.id in widget.alarms]
-    return [each for each in own if shown.environment in (None, each.definition.environment)]
+        return [each for each in alarms if each.id in widget.alarms]
+    return [each for each in alarms if shown.environment in (None, each.definition.environment)]
+
+
+def _levels(shown: Dashboard, widget: Widget, alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
+    """The thresholds of alarms that a graph draws, as its script takes them."""
+    here = [each for each in alarms if each.definition.project == shown.project]
+    return [asdict(level) | {"operator": str(level.operator)} for level in levels_of(widget, here)]
 
 
 def _read_layout(text: str) -> Layout:

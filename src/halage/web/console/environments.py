@@ -1,18 +1,16 @@
-"""One environment: its colour and why, instances, releases, deployments by phase, logs, variables."""
+"""One environment: its colour and why, instances, releases, deployments by phase, variables."""
 
 from fastapi import APIRouter, Request, Response
 
 from halage.base.errors import Conflict, Invalid
-from halage.environment.model import LogLine
 from halage.web.console.console import Console, Visitor, add, see, status_of
 from halage.web.console.live import Page, at_each_change, live
 
-_LOG_LINES = 300
 _PARTS = ("head", "instances", "deployment", "releases", "deployments", "said")
 
 
 class EnvironmentPages:
-    """The page of an environment, its logs, its variables, and its actions."""
+    """The page of an environment, its variables, and its actions."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -24,8 +22,6 @@ class EnvironmentPages:
         base = "/projects/{project}/environments/{environment}"
         add(router, base, get=self.show)
         add(router, f"{base}/live", get=self.follow)
-        add(router, f"{base}/logs", get=self.show_logs)
-        add(router, f"{base}/logs/live", get=self.follow_logs)
         add(router, f"{base}/variables", get=self.show_variables, post=self.set_variable)
         add(router, f"{base}/variables/{{name}}/unset", post=self.unset_variable)
         add(router, f"{base}/restart", post=self.restart)
@@ -45,38 +41,18 @@ class EnvironmentPages:
         async def source(page: Page) -> None:
             async def look() -> None:
                 facts = await self._facts(project, environment)
+                await self._console.visitor(request)  # counts the alarms anew
                 await page.show(
+                    **{"alarm-count": self._console.alarm_count(request, project, environment)},
                     **{
                         name: self._console.render(request, f"environment_{name}.html", **facts)
                         for name in _PARTS
-                    }
+                    },
                 )
 
             await at_each_change(self._services.journal, project, look)
 
         return live(self._services, source, still_allowed=lambda: self._seen(request, project, environment))
-
-    async def show_logs(self, request: Request, project: str, environment: str) -> Response:
-        """The last lines that its instances wrote."""
-        await self._seen(request, project, environment)
-        shown = await self._environments.show(project, environment)
-        lines = await self._environments.logs(project, environment, lines=_LOG_LINES)
-        return self._console.page(
-            request, "environment_logs.html", project=project, environment=shown, lines=lines
-        )
-
-    async def follow_logs(self, request: Request, project: str, environment: str) -> Response:
-        """What its instances write, as they write it."""
-        await self._seen(request, project, environment)
-
-        async def source(page: Page) -> None:
-            async for line in self._environments.follow_logs(project, environment):
-                await page.append("lines", self._render_lines(request, [line]))
-
-        return live(self._services, source, still_allowed=lambda: self._seen(request, project, environment))
-
-    def _render_lines(self, request: Request, lines: list[LogLine]) -> str:
-        return self._console.render(request, "log_lines.html", lines=lines)
 
     async def show_variables(self, request: Request, project: str, environment: str) -> Response:
         """Its variables; the value of a secret one is never shown."""

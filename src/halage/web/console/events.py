@@ -23,19 +23,28 @@ _DAYS = ("since", "until")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the visitor chose in the form over the events; what cannot be read chooses nothing."""
+    """What the visitor chose in the form over the events. A day that cannot be read chooses nothing, which
+    the page says."""
 
     project: str | None
     texts: dict[str, str]
     days: dict[str, date]
     """UTC; both are included."""
+    unreadable: dict[str, str]
+    """What stands in the address for a day and is none."""
 
     @classmethod
     def of(cls, query: QueryParams) -> "Choice":
         """The fields as they are in the address."""
         texts = {name: query.get(name, "").strip()[:_LONGEST].replace("\0", "") for name in _TEXTS}
-        days = {name: day for name in _DAYS if (day := _day(query.get(name, "")))}
-        return cls(query.get("project") or None, {name: text for name, text in texts.items() if text}, days)
+        asked = {name: text for name in _DAYS if (text := query.get(name, "").strip())}
+        days = {name: day for name, text in asked.items() if (day := _day(text))}
+        return cls(
+            project=query.get("project") or None,
+            texts={name: text for name, text in texts.items() if text},
+            days=days,
+            unreadable={name: text[:_LONGEST] for name, text in asked.items() if name not in days},
+        )
 
     def field(self, name: str) -> str:
         """What stands in a field of the form."""

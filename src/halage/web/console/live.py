@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Response
 
+from halage.base.errors import HalageError
 from halage.base.journal import Journal
 from halage.web.services import Services
 from halage.web.streams import Emit, Event, EventStream
@@ -67,15 +68,29 @@ def live(services: Services, *sources: Source, still_allowed: Callable[[], Await
 
     async def produce(emit: Emit) -> None:
         page = Page(emit)
-        async with asyncio.TaskGroup() as group:
-            for source in sources:
-                group.create_task(_run(source, page), name="live page source")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in sources:
+                    group.create_task(_run(source, page), name="live page source")
+        except ExceptionGroup as errors:
+            raise _expected(errors) from errors
         await page.end()
 
     async def ask() -> None:
         await still_allowed()
 
     return EventStream(produce, stopping=services.stopping, still_allowed=ask)
+
+
+def _expected(errors: ExceptionGroup) -> Exception:
+    """The one error that the visitor is told of, such as that the thing is gone; else all of them."""
+    told, others = errors.split(HalageError)
+    if told is None or others is not None:
+        return errors
+    first: Exception = told
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 async def _run(source: Source, page: Page) -> None:

@@ -94,7 +94,9 @@ class ProjectPages:
         async def source(page: Page) -> None:
             async def look() -> None:
                 facts = _facts(await self._services.projects.show(project))
+                await self._console.visitor(request)  # counts the alarms anew
                 await page.show(
+                    **{"alarm-count": self._console.alarm_count(request, project)},
                     environments=self._console.render(request, "project_environments.html", **facts),
                     runs=self._console.render(request, "run_list.html", **facts),
                 )

@@ -4,10 +4,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from halage.web.console.account import AccountPages
+from halage.web.console.alarm_forms import AlarmFormPages
+from halage.web.console.alarms import AlarmPages
 from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
 from halage.web.console.events import EventPages
+from halage.web.console.log_settings import LogSettingPages
+from halage.web.console.logs import LogPages
 from halage.web.console.members import MemberPages
 from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
@@ -35,8 +39,12 @@ def console_router(services: Services) -> APIRouter:
         AccountPages(console),
         UserPages(console),
         EventPages(console),
+        LogPages(console),
+        LogSettingPages(console),
         DashboardPages(console),
         MetricPages(console),
+        AlarmFormPages(console),
+        AlarmPages(console),
     ):
         pages.serve(router)
     add(router, "/", get=_home)

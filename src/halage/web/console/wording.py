@@ -7,6 +7,9 @@ from markupsafe import Markup
 
 from halage.web.console.language import Language
 
+NOTHING = "\u2013"
+"""A dash, where there is no number."""
+
 
 def duration(language: Language, seconds: float | None) -> str:
     """A duration such as `80 ms`, `4.2 s`, `3 min 12 s` or `2 h 5 min`; nothing for None."""
@@ -20,6 +23,18 @@ def duration(language: Language, seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def figure(language: Language, value: float | None) -> str:
+    """A number of a metric with six digits that count; a dash for none."""
+    return NOTHING if value is None else f"{value:.6g}".replace(".", language.say("format.decimal"))
+
+
+def period(seconds: float) -> str:
+    """A length that people chose, to the point: `10 s`, `5 min`, `90 min`, `1 h`."""
+    if seconds % 3600 == 0:
+        return f"{seconds // 3600:g} h"
+    return f"{seconds // 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"
 
 
 def size(language: Language, size_bytes: int | None) -> str:
@@ -48,6 +63,18 @@ def moment(language: Language, at: float | None) -> Markup:
 def iso(at: float | None) -> str:
     """A moment for programs, in UTC; nothing for None."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(at: float | None) -> str:
+    """A moment in UTC to the millisecond, in a form whose parts stand in fixed places; nothing for None."""
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).isoformat(" ", "milliseconds").partition("+")[0]
+
+
+def iso_ms(at: float) -> str:
+    """A moment for programs, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def stopwatch(language: Language, started_at: float | None, finished_at: float | None) -> Markup:
@@ -80,10 +107,14 @@ def vocabulary(language: Language) -> dict[str, Callable[..., object]]:
         "t": language.say,
         "n": language.count,
         "duration": lambda seconds: duration(language, seconds),
+        "figure": lambda value: figure(language, value),
+        "period": period,
         "size": lambda size_bytes: size(language, size_bytes),
         "moment": lambda at: moment(language, at),
         "stopwatch": lambda start, end: stopwatch(language, start, end),
         "stamp": console_stamp,
         "iso": iso,
+        "iso_ms": iso_ms,
+        "clock": clock,
         "short": short,
     }

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { beginGraph, change, dashboard, endGraph, make, say, tellUser } = window.halage;
+  const { address, ask, beginGraph, change, dashboard, endGraph, make, say, tellUser } = window.halage;
   const board = document.getElementById("board");
   const COLUMNS = 12;
   const HIGHEST = 20;
@@ -219,15 +219,21 @@
       part.hidden = !is;
       for (const field of part.querySelectorAll("input, select, textarea, button")) field.disabled = !is;
     }
+    // Which alarms: asked for a graph once it is to show their thresholds.
+    const alarms = form.querySelector("[data-alarms]");
+    if (alarms && kind !== "alarm" && !form.elements.shows_alarm_thresholds.checked) alarms.hidden = true;
   }
 
-  function open(widget) {
+  const EMPTY = { kind: "line", lines: [{}], thresholds: [], unit: "none", alarms: [] };
+
+  function open(widget, first = EMPTY) {
     edited = widget;
-    const values = widget || { kind: "line", lines: [{}], thresholds: [], unit: "none", alarms: [] };
+    const values = widget || first;
     form.reset();
     for (const name of ["kind", "unit", "text"]) form.elements[name].value = values[name] || form.elements[name].value;
     for (const name of ["minimum", "maximum", "period_s"]) form.elements[name].value = values[name] ?? "";
     form.elements.title.value = widget ? titleOf(widget) : "";
+    form.elements.shows_alarm_thresholds.checked = Boolean(values.shows_alarm_thresholds);
     form.elements.shows_week_before.checked = Boolean(values.shows_week_before);
     if (form.elements.shows_deployments) form.elements.shows_deployments.checked = Boolean(values.shows_deployments);
     for (const box of form.querySelectorAll("[name=alarms]")) box.checked = values.alarms.includes(Number(box.value));
@@ -247,6 +253,7 @@
     const kind = elements.kind.value;
     const number = (field) => (field.disabled || field.value === "" ? null : field.valueAsNumber);
     const isTold = kind === "text" || kind === "alarm";
+    const showsLevels = !isTold && kind !== "table" && elements.shows_alarm_thresholds.checked;
     return {
       kind,
       title: elements.title.value.trim(),
@@ -259,7 +266,8 @@
       shows_week_before: kind === "line" && elements.shows_week_before.checked,
       shows_deployments: !isTold && Boolean(elements.shows_deployments?.checked),
       text: kind === "text" ? elements.text.value : "",
-      alarms: kind === "alarm" ? [...form.querySelectorAll("[name=alarms]:checked")].map((box) => Number(box.value)) : [],
+      shows_alarm_thresholds: showsLevels,
+      alarms: kind === "alarm" || showsLevels ? [...form.querySelectorAll("[name=alarms]:checked")].map((box) => Number(box.value)) : [],
     };
   }
 
@@ -313,7 +321,32 @@
     return `w${number}`;
   }
 
-  form.addEventListener("submit", (event) => {
+  // Whether the server can read every expression; what it cannot is said below it.
+  async function checkLines() {
+    const now = Math.floor(Date.now() / 1000);
+    const fields = [...rows.lines.querySelectorAll("[data-field=expression]")].filter((field) => !field.disabled && field.value.trim());
+    const refused = await Promise.all(fields.map(async (field) => {
+      const mistake = field.closest("[data-row]").querySelector(".mistake");
+      mistake.hidden = true;
+      field.removeAttribute("aria-invalid");
+      try {
+        await ask(address(field.value.trim(), { from: now - 60, to: now }));
+      } catch (error) {
+        if (error.status !== 422) return null; // no mistake of the expression: saving will tell
+        const [words, ...place] = error.message.split("\n");
+        mistake.replaceChildren(make("p", {}, words), ...(place.length ? [make("pre", {}, place.join("\n"))] : []));
+        mistake.hidden = false;
+        field.setAttribute("aria-invalid", "true");
+        return field;
+      }
+      return null;
+    }));
+    const first = refused.find((field) => field);
+    if (first) first.focus();
+    return !first;
+  }
+
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const values = read();
     if (!["text", "alarm"].includes(values.kind) && !values.lines.length) {
@@ -323,6 +356,7 @@
       first.addEventListener("input", () => first.setCustomValidity(""), { once: true });
       return;
     }
+    if (!(await checkLines())) return;
     const lowest = Math.max(0, ...[...widgets.values()].map((each) => each.y + each.height));
     const isSmall = ["number", "gauge", "alarm"].includes(values.kind);
     const spot = edited
@@ -348,6 +382,7 @@
     if (event.target.closest("[data-close]")) dialog.close();
   });
   form.elements.kind.addEventListener("change", fit);
+  form.elements.shows_alarm_thresholds.addEventListener("change", fit);
   document.getElementById("add-widget").addEventListener("click", () => open(null));
 
   board.addEventListener("click", (event) => {
@@ -425,4 +460,12 @@
     tellUser(say("saved"));
   }
   if (asked.searchParams.has("edit")) setEditing(true);
+  // A graph that comes from the page of metrics.
+  const brought = asked.searchParams.get("expression");
+  if (brought) {
+    const { kind, unit } = Object.fromEntries(asked.searchParams);
+    for (const name of ["expression", "kind", "unit"]) asked.searchParams.delete(name);
+    history.replaceState(null, "", asked);
+    open(null, { ...EMPTY, kind: kind || "line", unit: unit || "none", lines: [{ expression: brought }] });
+  }
 })();

@@ -2,11 +2,8 @@
 "use strict";
 
 (() => {
-  const { iso, moment, say } = window.halage;
+  const { iso, say, shortMoment } = window.halage;
   const ROWS = 300;
-  const shortTime = new Intl.DateTimeFormat(document.documentElement.lang, {
-    month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
-  });
 
   function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
@@ -22,6 +19,13 @@
     return element;
   }
 
+  const BREACHES = {
+    ">": (value, bound) => value > bound,
+    ">=": (value, bound) => value >= bound,
+    "<": (value, bound) => value < bound,
+    "<=": (value, bound) => value <= bound,
+  };
+  const SIGNS = { ">": ">", ">=": "≥", "<": "<", "<=": "≤" };
   const known = (values) => values.filter((value) => value !== null && value !== undefined);
   const latest = (values) => known(values).at(-1) ?? null;
 
@@ -38,13 +42,36 @@
     showNumber() {
       const cells = this.lines.slice(0, 6).map((line) => {
         const cell = make("div", { class: "figure" });
-        cell.append(make("div", { class: "figure-value" }, this.write(latest(line.values))));
+        const value = latest(line.values);
+        const past = this.past(value);
+        const classes = ["figure-value", past ? "is-over" : "", line.oldSince ? "is-old" : ""];
+        cell.append(make("div", { class: classes.join(" ").trim() }, this.write(value)));
         if (this.lines.length > 1 || this.widget.lines[0].label) cell.append(make("div", { class: "figure-name" }, line.label));
+        const note = this.noteOf(line, past);
+        if (note) cell.append(make("div", { class: past ? "figure-note is-over" : "figure-note" }, note));
         const spark = this.spark(line);
         if (spark) cell.append(spark);
         return cell;
       });
-      this.plot.replaceChildren(make("div", { class: "figures" }, ...cells));
+      this.plot.replaceChildren(make("div", { class: cells.length > 1 ? "figures is-many" : "figures" }, ...cells));
+    },
+
+    // The threshold that a value is past, if any.
+    past(value) {
+      return value === null ? undefined : this.levels.find((level) => BREACHES[level.operator](value, level.value));
+    },
+
+    // What must be said of a latest value: that it is old, or past a threshold.
+    noteOf(line, past) {
+      const notes = [];
+      if (past) notes.push(this.writeLevel(past));
+      if (line.oldSince) notes.push(say("last_at", { at: shortMoment.format(line.oldSince * 1000) }));
+      return notes.join(" · ");
+    },
+
+    writeLevel(level) {
+      const bound = `${SIGNS[level.operator]} ${this.write(level.value)}`;
+      return level.label ? `${level.label}: ${bound}` : bound;
     },
 
     spark(line) {
@@ -66,19 +93,23 @@
       const high = this.widget.maximum ?? Math.max(100, ...known(line ? line.values : []));
       const part = (number) => Math.min(1, Math.max(0, (number - low) / (high - low)));
       const arc = "M10 55 A45 45 0 0 1 100 55";
-      const isOver = value !== null && this.widget.thresholds.some((threshold) => value >= threshold.value);
+      const over = this.past(value);
+      const isOver = over !== undefined;
       const drawn = [draw("path", { d: arc, class: "gauge-track", pathLength: 100 })];
       if (value !== null && part(value) > 0) {
         drawn.push(draw("path", { d: arc, class: isOver ? "gauge-fill is-over" : "gauge-fill", pathLength: 100, "stroke-dasharray": `${100 * part(value)} 200` }));
       }
-      for (const threshold of this.widget.thresholds) {
+      for (const threshold of this.levels.filter((level) => level.value >= low && level.value <= high)) {
         const turn = Math.PI * (1 - part(threshold.value));
         const at = (radius) => `${(55 + radius * Math.cos(turn)).toFixed(2)} ${(55 - radius * Math.sin(turn)).toFixed(2)}`;
         drawn.push(draw("path", { d: `M${at(37)} L${at(53)}`, class: "gauge-mark" }));
       }
       const figure = make("div", { class: isOver ? "gauge-value is-over" : "gauge-value" }, this.write(value));
       const svg = draw("svg", { viewBox: "0 0 110 60", class: "gauge", "aria-hidden": "true" }, ...drawn);
-      this.plot.replaceChildren(make("div", { class: "gauge-box" }, svg, figure));
+      const box = make("div", { class: "gauge-box" }, svg, figure);
+      const note = line ? this.noteOf(line, over) : "";
+      if (note) figure.classList.add("has-note");
+      this.plot.replaceChildren(box, ...(note ? [make("div", { class: isOver ? "figure-note is-over" : "figure-note" }, note)] : []));
     },
 
     showTable() {
@@ -98,7 +129,8 @@
     // --- the numbers beside the graph -------------------------------------------------------------
 
     showNumbers() {
-      if (this.numbers.hidden || !this.lines) return;
+      // Who reads or uses them keeps them as they are.
+      if (this.numbers.hidden || !this.lines || this.numbers.contains(document.activeElement)) return;
       const tables = this.lines.map((line) => [line.at, line.values]);
       const [at, ...columns] = tables.length ? uPlot.join(tables) : [[]];
       const head = make("tr", {}, make("th", { scope: "col" }, say("time")), ...this.lines.map((line) => make("th", { scope: "col", class: "num" }, line.label)));
@@ -106,20 +138,25 @@
       for (let i = at.length - 1; i >= 0 && rows.length < ROWS; i--) {
         if (!columns.some((column) => column[i] !== null && column[i] !== undefined)) continue;
         const cells = columns.map((column) => make("td", { class: "num" }, this.write(column[i])));
-        rows.push(make("tr", {}, make("th", { scope: "row" }, shortTime.format(at[i] * 1000)), ...cells));
+        rows.push(make("tr", {}, make("th", { scope: "row" }, shortMoment.format(at[i] * 1000)), ...cells));
       }
       const table = make("table", { class: "list is-plain" }, make("thead", {}, head), make("tbody", {}, ...rows));
       const parts = [table];
       if (this.marks.length) {
-        parts.push(make("ul", { class: "marks" }, ...this.marks.map((mark) => make("li", {}, say("deployment", {
-          number: mark.release.number, state: say(`state_${mark.state}`), at: moment.format(mark.at * 1000),
-        })))));
+        parts.push(make("ul", { class: "marks" }, ...this.marks.map((mark) => make("li", {}, mark.text))));
       }
+      if (this.levels.length) parts.push(make("ul", { class: "marks" }, ...this.levels.map((level) => make("li", {}, say("threshold", { level: this.writeLevel(level) })))));
       const links = this.widget.lines.map((line) => make("a", { href: address(line.expression, this.window, this.widget.period_s, { format: "csv" }), download: "" }, say("csv", { label: line.label || this.title })));
       parts.push(make("p", { class: "csv" }, ...links));
       this.numbers.replaceChildren(...parts);
     },
   };
+
+  // The numbers of what is shown now, as a file.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-download]");
+    if (link) link.href = address(link.dataset.expression, window.halage.shown(), null, { format: link.dataset.download });
+  });
 
   Object.assign(window.halage, { address, figures, known, latest, make });
 })();

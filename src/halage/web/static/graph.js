@@ -2,24 +2,38 @@
 "use strict";
 
 (() => {
-  const { address, ask, known, latest, make, moment, say, shown, watchers, write, zoom, unzoom, WEEK_S } = window.halage;
+  const {
+    address, ask, colour, formatOf, happened, known, latest, make, moment, say, shortMoment, shown, watchers, write, zone, zoom, unzoom, WEEK_S,
+  } = window.halage;
   const SERIES = 8;
-
-  function colour(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  }
+  const DASHES = [[], [9, 4], [3, 3], [12, 3, 3, 3]];
+  const MOST_DRAWN = 60;
+  const LATE_S = 3;
+  // What is counted: the value of a period that is still open is less than it will be.
+  const COUNTED = /\b(sum|samples)\s*\(/;
+  const WHOLE_STEPS = [1, 2, 5].flatMap((step) => Array.from({ length: 12 }, (_, power) => step * 10 ** power)).sort((a, b) => a - b);
+  const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
   const seconds = (moment_) => (typeof moment_ === "number" ? moment_ : Date.parse(moment_) / 1000);
 
-  // Deployments of the dashboard's environment: asked once for all graphs of the page.
-  let deployments = { at: 0, promise: null };
-  function deploymentsOf(project, environment) {
-    if (!project || !environment) return Promise.resolve([]);
-    if (Date.now() - deployments.at > 9000) {
-      const path = `/api/v1/projects/${project}/environments/${environment}/deployments?limit=200`;
-      deployments = { at: Date.now(), promise: ask(path).catch(() => []) };
-    }
-    return deployments.promise;
+  const is = (value) => value !== null && value !== undefined;
+
+  // Where values are, and from how many periods to how many they usually come.
+  function rhythm(values) {
+    const places = values.flatMap((value, i) => (is(value) ? [i] : []));
+    const steps = places.slice(1).map((place, i) => place - places[i]).sort((a, b) => a - b);
+    return { places, usual: steps[Math.floor(steps.length / 2)] ?? 1 };
+  }
+
+  // Who sends once a minute has no value in most periods of 10 s. Between values that come as often as they
+  // usually do a line is drawn (undefined); where more than one of them is missing there is a gap (null).
+  function joined(values, places, usual) {
+    if (usual < 2) return values;
+    const filled = [...values];
+    places.slice(1).forEach((place, i) => {
+      if (place - places[i] < 2 * usual) filled.fill(undefined, places[i] + 1, place);
+    });
+    return filled;
   }
 
   class Graph {
@@ -33,9 +47,13 @@
       this.numbers = element.querySelector(".numbers");
       this.problem = element.querySelector(".widget-problem");
       this.hidden = new Set();
+      const byHand = this.widget.thresholds.map((threshold) => ({ ...threshold, operator: ">=", isByHand: true }));
+      this.levels = [...byHand, ...JSON.parse(element.dataset.levels || "[]")];
+      this.tip = make("div", { class: "tip", "aria-hidden": "true" });
+      this.tip.hidden = true;
       this.lines = null;
       this.asked = 0;
-      this.watch = () => this.load();
+      this.watch = (reason) => (reason === "scheme" ? this.recolour() : this.load());
       watchers.add(this.watch);
       this.size = new ResizeObserver(() => this.resize());
       this.size.observe(this.plot);
@@ -53,28 +71,41 @@
       return ["line", "stacked", "bar"].includes(this.widget.kind);
     }
 
+    get isEmpty() {
+      return !this.lines.some((line) => known(line.values).length);
+    }
+
     async load() {
       const number = ++this.asked;
       const window_ = shown();
       this.element.setAttribute("aria-busy", "true");
       try {
         const { project, environment } = window.halage.dashboard;
-        const [lines, marks] = await Promise.all([
+        const [lines, { marks, problem }] = await Promise.all([
           this.askLines(window_),
-          this.widget.shows_deployments ? deploymentsOf(project, environment) : [],
+          this.widget.shows_deployments ? happened(project, environment, window_) : { marks: [], problem: "" },
         ]);
         if (number !== this.asked) return; // a newer question is under way
         this.window = window_;
         this.lines = lines;
-        this.marks = marks
-          .map((each) => ({ ...each, at: seconds(each.finished_at || each.started_at || each.created_at) }))
-          .filter((each) => each.at >= window_.from && each.at <= window_.to);
-        this.tell(this.problems.join(" "));
+        this.marks = marks;
+        this.of = Date.now();
+        // A made-by-itself graph asks for what may not have been measured yet: that there is nothing says it all.
+        const problems = window.halage.dashboard.version === "0" && this.isEmpty ? [] : this.problems;
+        this.tell([problem, this.cut, ...problems].filter(Boolean).join(" "), { isOwn: !problems.length });
         this.show();
       } catch (error) {
-        if (number === this.asked) this.tell(error.message);
+        if (number === this.asked) this.fail(error);
       }
       if (number === this.asked) this.element.removeAttribute("aria-busy");
+    }
+
+    // What was drawn stays; that it is old is said.
+    fail(error) {
+      const isOld = error.isAway && this.of;
+      const text = isOld ? say("unreachable_since", { at: moment.format(this.of) }) : error.message;
+      this.tell(text, { isError: true, isOwn: error.isOwn });
+      if (!isOld) this.element.querySelector(".widget-empty").hidden = true;
     }
 
     async askLines(window_) {
@@ -82,19 +113,48 @@
       const before = { from: window_.from - WEEK_S, to: window_.to - WEEK_S };
       const asked = lines.map((line) => ask(address(line.expression, window_, period)));
       const compared = isCompared ? lines.map((line) => ask(address(line.expression, before, period))) : [];
-      const answers = await Promise.all([...asked, ...compared]);
+      const [answers, earlier] = await Promise.all([Promise.all(asked), Promise.all(compared)]);
       this.problems = [...new Set(answers.flatMap((answer) => answer.problems || []))];
-      return answers.flatMap((answer, index) => {
-        const isBefore = index >= lines.length;
-        const own = lines[index % lines.length].label;
-        return answer.lines.map((line, place) => ({
-          label: this.labelOf(own, line, answer.lines.length, isBefore),
-          at: line.values.map((_, i) => seconds(answer.start) + i * answer.period_s + (isBefore ? WEEK_S : 0)),
-          values: line.values,
-          isBefore,
-          colour: isBefore ? place + index - lines.length : null,
-        }));
+      const now = answers.flatMap((answer, index) => this.linesOf(answer, index, false));
+      const drawn = this.mostOf(now);
+      const places = new Map(drawn.map((line, place) => [line.key, place]));
+      // A week ago is compared with what is there now, in its colour.
+      const old = earlier.flatMap((answer, index) => this.linesOf(answer, index, true)).filter((line) => places.has(line.key));
+      return [...drawn, ...old.map((line) => ({ ...line, colour: places.get(line.key) }))];
+    }
+
+    linesOf(answer, index, isBefore) {
+      const { label: own, expression } = this.widget.lines[index];
+      const start = seconds(answer.start) + (isBefore ? WEEK_S : 0);
+      const now = Date.now() / 1000;
+      const isOpen = (i) => !isBefore && COUNTED.test(expression) && start + (i + 1) * answer.period_s > now - LATE_S;
+      return answer.lines.map((line) => {
+        const known_ = line.values.map((value, i) => (isOpen(i) ? null : value));
+        const { places, usual } = rhythm(known_);
+        const values = joined(known_, places, usual);
+        const at = values.map((_, i) => start + i * answer.period_s);
+        return {
+          key: `${index} ${line.label}`, label: this.labelOf(own, line, answer.lines.length, isBefore),
+          at, values, isBefore, colour: null, oldSince: isBefore ? null : this.oldSince(at[places.at(-1)], usual * answer.period_s),
+        };
       });
+    }
+
+    // The moment of the latest value, when it is so old that it says nothing of the end of what is shown.
+    oldSince(last, usually_s) {
+      if (last === undefined) return null;
+      const end = Math.min(shown().to, Date.now() / 1000);
+      return end - (last + usually_s) > Math.max(3 * usually_s, 60) ? last : null;
+    }
+
+    // More lines than anybody can tell apart: those with the highest values are drawn, and it is said.
+    mostOf(lines) {
+      this.cut = "";
+      if (lines.length <= MOST_DRAWN || !this.isDrawn) return lines;
+      this.cut = say("too_many", { shown: MOST_DRAWN, found: lines.length });
+      const height = new Map(lines.map((line) => [line, Math.max(...known(line.values), -Infinity)]));
+      const kept = new Set([...lines].sort((a, b) => height.get(b) - height.get(a)).slice(0, MOST_DRAWN));
+      return lines.filter((line) => kept.has(line));
     }
 
     labelOf(own, line, count, isBefore) {
@@ -102,18 +162,26 @@
       return isBefore ? say("week_before", { label }) : label;
     }
 
-    tell(text) {
+    tell(text, { isError = false, isOwn = false } = {}) {
       this.problem.textContent = text;
       this.problem.hidden = !text;
+      this.problem.classList.toggle("is-error", isError);
+      this.problem.lang = isOwn ? document.documentElement.lang : "en";
+    }
+
+    // Light or dark has changed: what is known is drawn anew, without asking again.
+    recolour() {
+      if (this.lines) this.show();
     }
 
     show() {
       this.colours = Array.from({ length: SERIES }, (_, index) => colour(`--series-${index + 1}`));
       this.lines.forEach((line, index) => {
-        line.place = (line.colour ?? index) % SERIES;
+        const turn = line.colour ?? index;
+        line.place = turn % SERIES;
+        line.dash = DASHES[Math.floor(turn / SERIES) % DASHES.length];
       });
-      const isEmpty = !this.lines.some((line) => known(line.values).length);
-      this.element.querySelector(".widget-empty").hidden = !isEmpty || !this.problem.hidden;
+      this.element.querySelector(".widget-empty").hidden = !this.isEmpty || !this.problem.hidden;
       if (this.isDrawn) this.showPlot();
       else if (this.widget.kind === "number") this.showNumber();
       else if (this.widget.kind === "gauge") this.showGauge();
@@ -128,12 +196,13 @@
       const said = this.lines.filter((line) => !line.isBefore).slice(0, 8).map((line) => {
         const values = known(line.values);
         if (!values.length) return say("line_empty", { label: line.label });
+        const old = line.oldSince ? ` ${say("line_old", { at: shortMoment.format(line.oldSince * 1000) })}` : "";
         return say("line_summary", {
           label: line.label,
           latest: this.write(values.at(-1)),
           lowest: this.write(Math.min(...values)),
           highest: this.write(Math.max(...values)),
-        });
+        }) + old;
       });
       this.element.querySelector(".widget-summary").textContent = said.join(" ");
     }
@@ -150,11 +219,18 @@
       this.raw = joined.slice(1);
       if (this.widget.kind === "line") return joined;
       const sums = new Array(joined[0].length).fill(0);
-      const stacked = this.raw.map((values, index) => values.map((value, i) => {
-        if (this.hidden.has(this.lines[index].label)) return null;
-        if (value !== null && value !== undefined) sums[i] += value;
-        return value === null || value === undefined ? (sums[i] ? sums[i] : null) : sums[i];
-      }));
+      const isArea = this.widget.kind === "stacked";
+      const stacked = this.raw.map((values, index) => {
+        let before = null;
+        return values.map((value, i) => {
+          if (this.hidden.has(this.lines[index].label)) return null;
+          // Between two values of a line that comes seldom, what lies upon it lies upon the last one.
+          const here = isArea && value === undefined ? before : value;
+          before = here;
+          if (here !== null && here !== undefined) sums[i] += here;
+          return here === null || here === undefined ? (sums[i] ? sums[i] : null) : sums[i];
+        });
+      });
       // The top of the stack is drawn first, and what lies below it over it.
       return [joined[0], ...stacked.reverse()];
     }
@@ -166,7 +242,8 @@
 
     showPlot() {
       const data = this.table();
-      const key = JSON.stringify([this.lines.map((line) => line.label), this.colours]);
+      this.isWhole = this.widget.unit === "none" && this.raw.every((values) => known(values).every(Number.isInteger));
+      const key = JSON.stringify([this.lines.map((line) => line.label), this.colours, zone.isUtc, this.isWhole]);
       const scale = { min: this.window.from, max: this.window.to };
       if (this.chart && key === this.key) {
         this.chart.batch(() => {
@@ -178,6 +255,7 @@
       if (this.chart) this.chart.destroy();
       this.key = key;
       this.chart = new uPlot(this.options(), data, this.plot);
+      this.plot.append(this.tip);
       this.chart.setScale("x", scale);
       for (const line of this.lines) if (this.hidden.has(line.label)) this.toggle(line, false);
     }
@@ -185,16 +263,17 @@
     options() {
       const grid = { stroke: colour("--graph-grid"), width: 1 };
       const axis = { stroke: colour("--soft"), grid, ticks: { ...grid, size: 4 }, font: "12px system-ui, sans-serif" };
-      const lang = document.documentElement.lang;
-      const time = (options) => new Intl.DateTimeFormat(lang, options);
-      const day = time({ month: "short", day: "numeric" });
-      const clock = time({ hour: "2-digit", minute: "2-digit", hour12: false });
-      const precise = time({ hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+      const day = formatOf({ month: "short", day: "numeric" });
+      const clock = formatOf({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+      const precise = formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+      const steps = { bytes: BINARY_STEPS, bytes_per_second: BINARY_STEPS }[this.widget.unit] || (this.isWhole ? WHOLE_STEPS : null);
       return {
         width: Math.max(this.plot.clientWidth, 40),
         height: Math.max(this.plot.clientHeight, 40),
         legend: { show: false },
-        padding: [8, 8, 0, 0],
+        padding: [8, 22, 0, 0], // the last time of the axis is not cut off
+        tzDate: (at) => (zone.isUtc ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
+        focus: { alpha: 0.25 },
         cursor: {
           sync: { key: "dashboard" },
           drag: { x: true, y: false, setScale: false },
@@ -208,15 +287,15 @@
             values: (_, splits, __, ___, step) => splits.map((at, index) => {
               const date = new Date(at * 1000);
               if (step >= 86400) return day.format(date);
-              const isFirst = index === 0 || new Date(splits[index - 1] * 1000).getDate() !== date.getDate();
+              const isFirst = index === 0 || day.format(new Date(splits[index - 1] * 1000)) !== day.format(date);
               const text = step < 60 ? precise.format(date) : clock.format(date);
               return isFirst && this.window.to - this.window.from > 43200 ? `${text}\n${day.format(date)}` : text;
             }),
           },
           {
             ...axis, space: 34,
-            // Bytes are counted in powers of two: so are the steps of their axis.
-            ...(this.widget.unit === "bytes" ? { incrs: Array.from({ length: 50 }, (_, power) => 2 ** power) } : {}),
+            // Bytes are counted in powers of two: so are the steps of their axis. There is no half instance.
+            ...(steps ? { incrs: steps } : {}),
             values: (_, splits) => splits.map((value) => this.write(value)),
             size: (_, values) => 16 + 7 * Math.max(3, ...(values || []).map((value) => value.length)),
           },
@@ -226,14 +305,15 @@
           drawClear: [(chart) => this.paintMarks(chart)],
           draw: [(chart) => this.paintThresholds(chart)],
           setSelect: [(chart) => this.select(chart)],
-          setCursor: [(chart) => this.point(chart.cursor.idx)],
+          setCursor: [(chart) => this.point(chart.cursor.idx), (chart) => this.tell_(chart)],
         },
       };
     }
 
     series(line) {
       const stroke = this.colours[line.place];
-      const base = { label: line.label, stroke, width: 2, points: { show: this.hasGaps(line) }, spanGaps: false };
+      const points = { show: false, filter: (chart, index) => this.alone(chart.data[index]) };
+      const base = { label: line.label, stroke, width: 2, dash: line.dash, points, spanGaps: false };
       if (line.isBefore) return { ...base, dash: [6, 5], width: 1.5, points: { show: false } };
       if (this.widget.kind === "stacked") return { ...base, width: 1, fill: stroke, points: { show: false } };
       if (this.widget.kind === "bar") {
@@ -244,14 +324,18 @@
     }
 
     // A value between two that are missing would be a line without length: it gets a point.
-    hasGaps(line) {
-      const { values } = line;
-      const is = (i) => values[i] !== null && values[i] !== undefined;
-      return values.length < 40 && values.some((_, i) => is(i) && !is(i - 1) && !is(i + 1));
+    alone(values) {
+      const isCut = (i, step) => {
+        while (i >= 0 && i < values.length && values[i] === undefined) i += step;
+        return values[i] === null || values[i] === undefined;
+      };
+      return values.flatMap((value, i) => (is(value) && isCut(i - 1, -1) && isCut(i + 1, 1) ? [i] : []));
     }
 
     span(low, high) {
-      const levels = this.widget.thresholds.map((threshold) => threshold.value);
+      // A threshold of an alarm that is far away would press what there is flat: then the legend has it alone.
+      const isNear = (level) => level.isByHand || high === null || level.value <= 2.5 * high;
+      const levels = this.levels.filter(isNear).map((level) => level.value);
       const all = [low, high, ...levels].filter((value) => value !== null && Number.isFinite(value));
       let bottom = Math.min(...all, Infinity);
       let top = Math.max(...all, -Infinity);
@@ -260,58 +344,6 @@
       bottom = this.widget.minimum ?? (bottom >= 0 || isStack ? Math.min(0, bottom) : bottom - (top - bottom) * 0.05);
       top = this.widget.maximum ?? (top > bottom ? top + (top - bottom) * 0.08 : bottom + 1);
       return [bottom, Math.max(top, bottom + 1e-9)];
-    }
-
-    paintThresholds(chart) {
-      const { ctx, bbox } = chart;
-      const ratio = devicePixelRatio;
-      ctx.save();
-      ctx.strokeStyle = ctx.fillStyle = colour("--bad");
-      ctx.textAlign = "left";
-      ctx.lineWidth = 1.5 * ratio;
-      ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-      for (const threshold of this.widget.thresholds) {
-        const y = Math.round(chart.valToPos(threshold.value, "y", true));
-        if (y < bbox.top || y > bbox.top + bbox.height) continue;
-        ctx.setLineDash([7 * ratio, 4 * ratio]);
-        ctx.beginPath();
-        ctx.moveTo(bbox.left, y);
-        ctx.lineTo(bbox.left + bbox.width, y);
-        ctx.stroke();
-        const text = threshold.label || this.write(threshold.value);
-        ctx.fillText(text, bbox.left + 4 * ratio, y < bbox.top + 16 * ratio ? y + 13 * ratio : y - 4 * ratio);
-      }
-      ctx.restore();
-    }
-
-    // Deployments: a line with a foot, so that they are told from the grid without colours.
-    paintMarks(chart) {
-      const { ctx, bbox } = chart;
-      const ratio = devicePixelRatio;
-      const places = this.marks.map((mark) => Math.round(chart.valToPos(mark.at, "x", true))).sort((a, b) => a - b);
-      ctx.save();
-      ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-      ctx.textAlign = "left";
-      for (const mark of [...this.marks].sort((a, b) => a.at - b.at)) {
-        const x = Math.round(chart.valToPos(mark.at, "x", true));
-        ctx.strokeStyle = ctx.fillStyle = colour(mark.state === "succeeded" ? "--graph-mark" : "--bad");
-        ctx.lineWidth = 1.5 * ratio;
-        ctx.setLineDash([2 * ratio, 3 * ratio]);
-        ctx.beginPath();
-        ctx.moveTo(x, bbox.top);
-        ctx.lineTo(x, bbox.top + bbox.height);
-        ctx.stroke();
-        ctx.beginPath();
-        const foot = bbox.top + bbox.height;
-        ctx.moveTo(x, foot - 7 * ratio);
-        ctx.lineTo(x - 5 * ratio, foot);
-        ctx.lineTo(x + 5 * ratio, foot);
-        ctx.fill();
-        const text = `v${mark.release.number}`;
-        const next = places.find((place) => place > x) ?? bbox.left + bbox.width;
-        if (x + ctx.measureText(text).width + 6 * ratio < next) ctx.fillText(text, x + 4 * ratio, bbox.top + 10 * ratio);
-      }
-      ctx.restore();
     }
 
     resize() {
@@ -340,6 +372,13 @@
 
     listen() {
       this.plot.addEventListener("keydown", (event) => this.key_(event));
+      const leave = () => {
+        this.isHere = false;
+        this.tip.hidden = true;
+      };
+      this.plot.addEventListener("pointerenter", () => (this.isHere = true));
+      this.plot.addEventListener("pointerleave", leave);
+      this.plot.addEventListener("blur", leave);
       const button = this.element.querySelector("[data-numbers]");
       button.addEventListener("click", () => {
         const isShown = button.getAttribute("aria-expanded") === "true";
@@ -364,6 +403,7 @@
         "-": () => this.scale(2),
         Escape: () => unzoom(),
         0: () => unzoom(),
+        m: () => this.goToMark(index),
       };
       const move = moves[event.key];
       if (!move) return;
@@ -371,13 +411,27 @@
       move();
     }
 
-    go(index) {
+    go(index, told = []) {
       const at = this.chart.data[0][index];
       if (at === undefined) return;
+      this.isHere = true;
       this.chart.setCursor({ left: this.chart.valToPos(at, "x"), top: 10 });
       this.point(index);
       const values = this.lines.slice(0, 8).map((line, place) => `${line.label} ${this.write(this.raw[place][index])}`);
-      window.halage.tellUser(`${moment.format(at * 1000)}: ${values.join(", ")}`);
+      const marks = told.length ? told : this.marksAt(index).map((mark) => mark.text);
+      window.halage.tellUser([...marks, `${moment.format(at * 1000)}: ${values.join(", ")}`].join(" "));
+    }
+
+    // The next mark after a point; after the last one the first.
+    goToMark(index) {
+      if (!this.marks.length) return;
+      const at = this.index === null || this.index === undefined ? -Infinity : this.chart.data[0][index];
+      const step = this.chart.data[0][1] - this.chart.data[0][0];
+      const mark = this.marks.find((each) => each.at >= at + step) || this.marks[0];
+      const last = this.chart.data[0].findLastIndex((each) => each <= mark.at);
+      this.go(Math.max(0, last), [mark.text]);
+      this.chart.setCursor({ left: this.chart.valToPos(mark.at, "x"), top: 10 });
+      this.index = Math.max(0, last);
     }
 
     scale(factor) {
@@ -389,38 +443,9 @@
       const { from: begin, to: end } = shown();
       window.halage.tellUser(say("from_to", { from: moment.format(begin * 1000), to: moment.format(end * 1000) }));
     }
-
-    toggle(line, isToggled = true) {
-      if (isToggled) {
-        if (this.hidden.has(line.label)) this.hidden.delete(line.label);
-        else this.hidden.add(line.label);
-      }
-      const index = this.ordered().indexOf(line) + 1;
-      this.chart.setSeries(index, { show: !this.hidden.has(line.label) });
-      if (this.widget.kind !== "line") this.chart.setData(this.table(), false), this.chart.redraw(true);
-    }
-
-    // --- the legend -------------------------------------------------------------------------------
-
-    showLegend() {
-      if (!this.isDrawn) return;
-      const focused = [...this.legend.children].findIndex((item) => item.contains(document.activeElement));
-      this.legend.replaceChildren(...this.lines.map((line) => {
-        const swatch = make("span", { class: `swatch series-${line.place + 1}${line.isBefore ? " is-before" : ""}`, "aria-hidden": "true" });
-        const value = make("span", { class: "legend-value" }, this.write(latest(line.values)));
-        const button = make("button", { type: "button", class: "legend-line" }, swatch, make("span", { class: "legend-name" }, line.label), value);
-        button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));
-        button.addEventListener("click", () => {
-          this.toggle(line);
-          button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));
-        });
-        return make("li", {}, button);
-      }));
-      if (focused >= 0) this.legend.children[focused]?.firstElementChild.focus();
-    }
   }
 
-  Object.assign(Graph.prototype, window.halage.figures);
+  Object.assign(Graph.prototype, window.halage.figures, window.halage.legends, window.halage.marking);
 
   const graphs = new Map();
   function begin(element) {
@@ -433,7 +458,7 @@
   }
   for (const element of document.querySelectorAll("[data-widget].has-lines")) begin(element);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const graph of graphs.values()) ;
+    for (const watch of watchers) watch("scheme");
   });
   Object.assign(window.halage, { beginGraph: begin, endGraph: end });
 })();

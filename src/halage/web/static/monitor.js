@@ -8,7 +8,6 @@ window.halage = (() => {
   const plain = new Intl.NumberFormat(language, { maximumSignificantDigits: 4 });
   const compact = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 4 });
   const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
-  const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
   const WEEK_S = 7 * 86400;
   const BINARY = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -16,6 +15,26 @@ window.halage = (() => {
   function say(key, facts = {}) {
     return (words[key] || "").replace(/\{(\w+)\}/g, (_, name) => String(facts[name] ?? ""));
   }
+
+  // Times: in the visitor's zone, or in UTC for who compares with logs and colleagues elsewhere. Kept by the browser.
+  const zone = { own: Intl.DateTimeFormat().resolvedOptions().timeZone, isUtc: false };
+  try {
+    zone.isUtc = localStorage.getItem("halage.zone") === "UTC";
+  } catch {
+    // A browser that keeps nothing: times are local until the next choice.
+  }
+  const formats = new Map();
+  function formatOf(options) {
+    const key = JSON.stringify([options, zone.isUtc]);
+    if (!formats.has(key)) {
+      formats.set(key, new Intl.DateTimeFormat(language, { ...options, ...(zone.isUtc ? { timeZone: "UTC" } : {}) }));
+    }
+    return formats.get(key);
+  }
+  const moment = { format: (at) => formatOf({ dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(at) };
+  const shortMoment = {
+    format: (at) => formatOf({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at),
+  };
 
   function scaled(value) {
     if (value === 0) return "0";
@@ -42,6 +61,7 @@ window.halage = (() => {
     milliseconds,
     seconds: (value) => milliseconds(value * 1000),
     per_second: (value) => `${scaled(value)}/s`,
+    bytes_per_second: (value) => `${bytes(value)}/s`,
   };
 
   function write(value, unit) {
@@ -137,10 +157,19 @@ window.halage = (() => {
   window.setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);
 
+  // The answer's document. Throws an Error in words: `isOwn` when they are the page's and not the server's.
   async function ask(address, options = {}) {
-    const answer = await fetch(address, { headers: { Accept: "application/json" }, ...options });
-    const body = answer.status === 204 ? null : await answer.json();
-    if (!answer.ok) throw Object.assign(new Error(body.detail), { status: answer.status, facts: body });
+    let answer;
+    let body;
+    try {
+      answer = await fetch(address, { headers: { Accept: "application/json" }, ...options });
+      body = answer.status === 204 ? null : await answer.json();
+    } catch {
+      // No server, or something else in its place that does not speak JSON.
+      throw Object.assign(new Error(say("unreachable")), { isOwn: true, isAway: true });
+    }
+    if (answer.status === 401) throw Object.assign(new Error(say("signed_out")), { isOwn: true });
+    if (!answer.ok) throw Object.assign(new Error(body.detail || answer.statusText), { status: answer.status, facts: body });
     return body;
   }
 
@@ -164,8 +193,8 @@ window.halage = (() => {
   if (form) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const from = new Date(form.elements.from.value).getTime() / 1000;
-      const to = new Date(form.elements.to.value).getTime() / 1000;
+      const read = (field) => new Date(field.value + (zone.isUtc ? "Z" : "")).getTime() / 1000;
+      const [from, to] = [read(form.elements.from), read(form.elements.to)];
       if (from < to) {
         zoom(from, to);
         form.closest("details").open = false;
@@ -175,10 +204,29 @@ window.halage = (() => {
     form.closest("details").addEventListener("toggle", () => {
       const local = (seconds) => {
         const at = new Date(seconds * 1000);
-        return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+        return new Date(at - (zone.isUtc ? 0 : at.getTimezoneOffset() * 60000)).toISOString().slice(0, 16);
       };
       form.elements.from.value = local(shown().from);
       form.elements.to.value = local(shown().to);
+    });
+  }
+
+  const chooser = document.getElementById("zone");
+  if (chooser) {
+    const [local, utc] = chooser.options;
+    local.textContent = zone.own || local.textContent;
+    if (zone.own === "UTC") utc.remove();
+    chooser.value = zone.isUtc && zone.own !== "UTC" ? "UTC" : "local";
+    chooser.closest("[hidden]").hidden = false;
+    chooser.addEventListener("change", () => {
+      zone.isUtc = chooser.value === "UTC";
+      try {
+        localStorage.setItem("halage.zone", chooser.value);
+      } catch {
+        // See above.
+      }
+      tellAddress();
+      refresh("zone");
     });
   }
 
@@ -195,7 +243,7 @@ window.halage = (() => {
   if (range.from !== null) tellAddress();
 
   return {
-    WEEK_S, ask, change, iso, moment, range, say, shown, unzoom, watchers, write, zoom,
+    WEEK_S, ask, change, formatOf, iso, moment, range, say, shortMoment, shown, unzoom, watchers, write, zone, zoom,
     dashboard: root.dataset,
     tellUser(text) {
       document.getElementById("said").textContent = text;

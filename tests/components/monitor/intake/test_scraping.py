@@ -52,10 +52,17 @@ async def _eventually(look: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def _pass(stage: Stage, seconds: int) -> None:
+    """Let time pass, each second once the intake waits for it: it looks each second, and may be writing."""
+    for _ in range(seconds):
+        await _eventually(lambda: stage.clock.is_waited_for)
+        await stage.clock.advance(1)
+
+
 async def _tick(stage: Stage, intake: Intake, *instances: str) -> None:
     """Move on to the next tick, and return once these have been scraped and written."""
     before = {name: scrape.at for name, scrape in _scrapes(intake).items()}
-    await stage.clock.advance(10)
+    await _pass(stage, 10)
 
     def is_done() -> bool:
         now = _scrapes(intake)
@@ -69,7 +76,7 @@ async def test_what_an_instance_says_becomes_samples_of_the_tick(stage: Stage) -
     async with endpoint(says(TEXT.format(10, 1, 2, 2))) as site:
         stage.inventory.scrape("/metrics", an_instance(port=site.port))
         async with stage.intake() as intake:
-            await stage.clock.advance(5)
+            await _pass(stage, 5)
             await _tick(stage, intake, "i-1")
             site.answer = says(TEXT.format(13, 1, 3, 3))
             await _tick(stage, intake, "i-1")
@@ -120,7 +127,7 @@ async def test_an_endpoint_that_misbehaves_is_named_and_disturbs_no_other(
             "/metrics", an_instance("i-bad", port=bad.port), an_instance("i-good", port=good.port)
         )
         async with stage.intake(scrape_timeout_s=0.3) as intake:
-            await stage.clock.advance(5)
+            await _pass(stage, 5)
             await _tick(stage, intake, "i-good")
             good.answer = says("good_total 4\n")
             await _tick(stage, intake, "i-good")
@@ -139,7 +146,7 @@ async def test_scrapes_that_hang_never_pile_up(stage: Stage) -> None:
             "/metrics", an_instance("i-bad", port=bad.port), an_instance("i-good", port=good.port)
         )
         async with stage.intake(scrape_timeout_s=60) as intake:
-            await stage.clock.advance(5)
+            await _pass(stage, 5)
             for _ in range(4):
                 await _tick(stage, intake, "i-good")
             assert len(bad.requests) == 1
@@ -150,7 +157,7 @@ async def test_scrapes_that_hang_never_pile_up(stage: Stage) -> None:
 async def test_an_instance_that_is_not_there_is_named(stage: Stage, free_port: int) -> None:
     stage.inventory.scrape("/metrics", an_instance(port=free_port))
     async with stage.intake() as intake:
-        await stage.clock.advance(5)
+        await _pass(stage, 5)
         await _tick(stage, intake, "i-1")
         assert _scrapes(intake)["i-1"].problem == "connection refused"
 
@@ -159,7 +166,7 @@ async def test_a_path_cannot_lead_elsewhere(stage: Stage) -> None:
     async with endpoint(says("queue 1\n")) as elsewhere:
         stage.inventory.scrape(f"@127.0.0.1:{elsewhere.port}/metrics", an_instance(port=1))
         async with stage.intake() as intake:
-            await stage.clock.advance(5)
+            await _pass(stage, 5)
             await _tick(stage, intake, "i-1")
             assert "does not begin with a slash" in (_scrapes(intake)["i-1"].problem or "")
         assert elsewhere.requests == []
@@ -172,7 +179,7 @@ async def test_an_endpoint_with_too_many_series_keeps_those_that_fit(stage: Stag
     async with endpoint(says(text(1))) as site:
         stage.inventory.scrape("/metrics", an_instance(port=site.port))
         async with stage.intake(IntakeLimits(series=50)) as intake:
-            await stage.clock.advance(5)
+            await _pass(stage, 5)
             await _tick(stage, intake, "i-1")
             site.answer = says(text(3))
             await _tick(stage, intake, "i-1")
@@ -186,7 +193,7 @@ async def test_a_new_attempt_of_an_instance_counts_anew(stage: Stage) -> None:
     async with endpoint(says("orders_total 100\n")) as site:
         stage.inventory.scrape("/metrics", an_instance(port=site.port))
         async with stage.intake() as intake:
-            await stage.clock.advance(5)
+            await _pass(stage, 5)
             await _tick(stage, intake, "i-1")
             stage.inventory.scrape("/metrics", an_instance(port=site.port, attempt=2))
             site.answer = says("orders_total 250\n")

@@ -12,7 +12,8 @@ import pytest
 from halage.base.bell import Bell
 from halage.base.clock import SystemClock
 from halage.base.database import Database
-from halage.base.journal import Journal
+from halage.base.journal import Journal, read_journal
+from halage.base.origin import coming_from
 from halage.base.schema import metadata
 from halage.base.tasks import Tasks
 from halage.monitor.logs.errors import NotDelivered
@@ -152,6 +153,29 @@ async def test_lines_go_to_a_collector_from_the_moment_of_its_making(rig: Rig) -
 
         await until(is_even)
         assert (await outlets.get(made.id)).state is OutletState.OK
+
+
+async def test_the_journal_has_an_outlet_without_what_is_secret_of_it(rig: Rig) -> None:
+    async with rig.sending() as outlets:
+        with coming_from("api 203.0.113.5 token ci"):
+            address = f"http://127.0.0.1:{unused_port()}/in?key=s3same"
+            made = await outlets.create("archive", address, ["shop.*"], {"X-Key": "s3same"}, actor="ada")
+            await outlets.pause(made.id, actor="bob")
+            await outlets.resume(made.id, actor="bob")
+            await outlets.delete(made.id, actor="eve")
+    entries = await rig.database.run(lambda tx: read_journal(tx.connection))
+    address = address.replace("key=s3same", "***")
+    shown = {"address": address, "groups": ["shop.*"], "headers": ["X-Key"]}
+    assert [(each.action, each.actor, each.before, each.after) for each in entries] == [
+        ("monitor:SetOutlet", "ada", None, shown),
+        ("monitor:PauseOutlet", "bob", {"is_paused": False}, {"is_paused": True}),
+        ("monitor:ResumeOutlet", "bob", {"is_paused": True}, {"is_paused": False}),
+        ("monitor:DeleteOutlet", "eve", shown, None),
+    ]
+    assert {(each.subject, each.origin) for each in entries} == {
+        ("outlet archive", "api 203.0.113.5 token ci")
+    }
+    assert "s3same" not in str(entries)
 
 
 async def test_what_a_collector_refuses_is_sent_until_it_takes_it(rig: Rig) -> None:

@@ -132,7 +132,7 @@ def test_a_search_sees_one_moment_while_lines_are_merged_and_removed(
         if not merged:
             merged = True
             assert store.merge_once()
-            store.forget(("shop.",))
+            store.forget_project("shop", NOW)
         return original(self, block_id)
 
     monkeypatch.setattr(Snapshot, "packed", packed)
@@ -187,3 +187,14 @@ def test_looking_for_bytes() -> None:
     assert find_far(b"a\0b\xffa", b"a", 1) == 4
     assert find_far(b"a\0b\xff", b"\0c") == -1
     assert find_far(b"", b"x") == find_far(b"x", b"x", 1) == find_far(b"x", b"x", 5000) == -1
+
+
+def test_a_block_that_begins_before_what_is_searched_is_counted_in_part(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    store.write([Entry(SHOP, "i-1", [Line(NOW + second, b"line") for second in range(60)])], NOW)
+    searcher = Searcher(LogReader(tmp_path))
+    search = Search(start=NOW + 20, end=NOW + 50)
+    counts = searcher.count([SHOP.name], search, start=NOW - 200, end=NOW + 400, period_s=600)
+    assert counts.counts == (30,)
+    searcher.close()
+    store.close()

@@ -160,6 +160,18 @@ def test_numbered_lines_that_are_told_again_are_kept_once(tmp_path: Path) -> Non
     store.close()
 
 
+def test_lines_of_a_file_that_is_read_again_from_anywhere_are_kept_once(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    lines = [Line(NOW, text) for text in (b"a", b"b", b"c", b"d")]
+    places = (10, 20, 30, 40)
+    for first, end in ((0, 2), (1, 3), (0, 4), (3, 4)):
+        source = Source("file", 0, places[end - 1], places=places[first:end])
+        store.write([Entry(SHOP, "i-1", lines[first:end], source)], NOW)
+    assert _texts(tmp_path) == ["a", "b", "c", "d"]
+    assert store.position("file") == 40
+    store.close()
+
+
 def test_positions_of_what_is_gone_are_forgotten_in_time(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     for name, at in (("old", NOW - 100), ("known", NOW - 100), ("new", NOW)):
@@ -202,14 +214,73 @@ def test_a_file_that_is_too_large_loses_the_oldest_and_shrinks(tmp_path: Path) -
     assert (tmp_path / FILE).stat().st_size < limit + 16 * 1024**2, "space is given back"
 
 
+def test_space_is_given_back_at_once_while_the_file_is_open(tmp_path: Path) -> None:
+    chance, file = random.Random(6), tmp_path / FILE
+    store = LogStore(tmp_path, KeepLimits())
+    for _ in range(40):
+        store.write([_entry(*(chance.randbytes(512).hex() for _ in range(1024)))], NOW)
+        _merge_all(store)
+    store.close()
+    before = file.stat().st_size
+    store = LogStore(tmp_path, KeepLimits(keep_bytes=4 * 1024**2))
+    store.drop_old(NOW)
+    spare = 8 * 1024**2
+    assert file.stat().st_size < 4 * 1024**2 + spare + 1024**2 < before
+    store.close()
+
+
+def test_one_that_floods_pushes_nobody_else_out(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    store = LogStore(tmp_path, KeepLimits(keep_bytes=6 * 1024**2))
+    quiet = Group.named("quiet.prod/instances")
+    store.write([_entry("the oldest line of all", group=quiet)], NOW)
+    for _ in range(12):
+        store.write([_entry(*(chance.randbytes(512).hex() for _ in range(1024)))], NOW)
+        _merge_all(store)
+        store.drop_old(NOW)
+    assert store.used_bytes <= 6 * 1024**2
+    assert _texts(tmp_path, [quiet.name]) == ["the oldest line of all"]
+    assert 0 < len(_texts(tmp_path, [SHOP.name])) < 12 * 1024
+    store.close()
+
+
 def test_a_project_is_forgotten_whole(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     other = Group.named("shop2.prod/instances")
     store.write([_entry("a"), _entry("b", group=Group.named("shop/builds")), _entry("c", group=other)], NOW)
-    store.forget(("shop.", "shop/"))
+    store.forget_project("shop", NOW + 5)
     assert _texts(tmp_path) == ["c"]
-    store.write([_entry("again")], NOW)
+    store.write([_entry("again", at=NOW + 6)], NOW + 6)
     assert _texts(tmp_path) == ["c", "again"]
+    store.close()
+
+
+def test_lines_of_a_project_that_come_after_its_deletion_do_not_bring_it_back(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    store.write([_entry("before")], NOW)
+    store.forget_project("shop", NOW + 5)
+    store.close()
+    store = LogStore(tmp_path, KeepLimits())  # also not after a kill -9
+    late, new = Line(NOW + 4, b"late"), Line(NOW + 7, b"new")
+    other = Group.named("shop2.prod/access")
+    source = Source("output", 0, 10)
+    written = store.write(
+        [Entry(ACCESS, "lb", [late, new], source), _entry("other", group=other, at=NOW + 4)], NOW + 8
+    )
+    assert [line.text for entry in written for line in entry.lines] == [b"new", b"other"]
+    assert _texts(tmp_path) == ["new", "other"]
+    assert store.position("output") == 10, "what was left out is not read again"
+    store.close()
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 3601.0])
+def test_a_clock_that_is_set_costs_a_project_that_was_made_anew_no_line(
+    tmp_path: Path, jump_s: float
+) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    store.forget_project("shop", NOW)
+    store.write([_entry("new", at=NOW + min(jump_s, 0))], NOW + jump_s)
+    assert _texts(tmp_path) == ["new"]
     store.close()
 
 

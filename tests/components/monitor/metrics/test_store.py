@@ -1,5 +1,6 @@
 """What the store takes in and what it refuses; what it finds; what it keeps and for how long."""
 
+import contextlib
 import math
 import random
 import sqlite3
@@ -207,6 +208,44 @@ def test_what_is_forgotten_is_gone_and_may_come_again(open_store: OpenStore, clo
     store = open_store()
     assert sum(counted(store, "cpu", BEGIN, clock.now() + HOUR_S, HOUR_S)) == 1
     assert sum(counted(store, "other", BEGIN, clock.now() + HOUR_S, HOUR_S)) == 3 * 360
+
+
+def test_a_deleted_project_does_not_come_back_with_what_is_still_under_way(
+    open_store: OpenStore, clock: HandClock
+) -> None:
+    mine, other = (SeriesKey.of("requests", project=project) for project in ("shop", "shop2"))
+    store = open_store()
+    for _ in range(3 * 360):
+        store.write(clock.now(), 10, [gauge(mine, 1.0), gauge(other, 1.0)])
+        clock.move(10)
+    store.compact(clock.now())
+    clock.move(5)
+    store.forget_project("shop")
+    for _ in range(2):  # the second time after a kill -9
+        store.write(clock.now(), 10, [gauge(mine, 1.0), gauge(other, 1.0)], cursor=("access", 7))
+        assert [one.key for one in store.find(Selector("*"))] == [other]
+        assert store.cursor("access") == 7
+        store = open_store()
+    clock.move(10)
+    store.write(clock.now(), 10, [gauge(mine, 1.0)])
+    found = store.find(Selector("requests", {"project": "shop"}))
+    (buckets,) = store.read(found, BEGIN, clock.now() + HOUR_S, HOUR_S).buckets.values()
+    assert sum(buckets.count) == 1
+    with contextlib.closing(sqlite3.connect(f"file:{store._database.path}?mode=ro", uri=True)) as database:
+        (there,) = store.find(Selector("requests", {"project": "shop2"}))
+        for table in ("chunks", "rungs"):
+            assert database.execute(f"SELECT DISTINCT series FROM {table}").fetchall() == [(there.id,)]
+
+
+@pytest.mark.parametrize("jump_s", [-1800.0, HOUR_S + 1])
+def test_a_clock_that_is_set_costs_a_project_that_was_made_anew_no_sample(
+    store: MetricStore, clock: HandClock, jump_s: float
+) -> None:
+    mine = SeriesKey.of("requests", project="shop")
+    store.forget_project("shop")
+    clock.move(jump_s)
+    store.write(clock.now(), 10, [gauge(mine, 1.0)])
+    assert [one.key for one in store.find(Selector("*"))] == [mine]
 
 
 # --- how long -------------------------------------------------------------------------------

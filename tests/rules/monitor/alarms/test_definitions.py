@@ -13,7 +13,7 @@ from halage.monitor.alarms.errors import BadAlarm
 from halage.monitor.alarms.limits import check_definition
 from halage.monitor.alarms.message import body_of, message_of
 from halage.monitor.alarms.messenger import masked
-from halage.monitor.alarms.model import Band, Call, Change, Definition, Rollback, Scale, State, Tell
+from halage.monitor.alarms.model import Band, Call, Change, Definition, Missing, Rollback, Scale, State, Tell
 from halage.monitor.alarms.sealing import definition_of, shown_form
 from halage.monitor.metrics.expression import parse
 
@@ -220,3 +220,32 @@ def test_a_call_carries_the_change_as_json() -> None:
     assert body["at"] == "2023-11-14T22:13:20+00:00"
     assert body["url"] == "https://h/alarms/7"
     assert body["change"] == 12
+
+
+@pytest.mark.parametrize(
+    ("field", "scale", "missing", "location"),
+    [
+        ("on_alarm", Scale(maximum=6, by=-1), Missing.BREACHING, "missing"),
+        ("on_ok", Scale(maximum=6, by=-1), Missing.NOT_BREACHING, "missing"),
+        ("on_ok", Scale(maximum=6, to=2), Missing.NOT_BREACHING, "missing"),
+        ("on_insufficient_data", Scale(maximum=6, by=-1), Missing.MISSING, "on_insufficient_data.0"),
+        ("on_insufficient_data", Scale(maximum=6, to=1), Missing.MISSING, "on_insufficient_data.0"),
+        ("on_alarm", Scale(maximum=6, by=-1), Missing.MISSING, None),
+        ("on_alarm", Scale(maximum=6, by=-1), Missing.IGNORE, None),
+        ("on_alarm", Scale(maximum=6, by=1), Missing.BREACHING, None),
+        ("on_alarm", Scale(maximum=6, to=5), Missing.BREACHING, None),
+        ("on_ok", Scale(maximum=6, by=-1), Missing.MISSING, None),
+        ("on_insufficient_data", Scale(maximum=6, by=1), Missing.MISSING, None),
+    ],
+)
+def test_a_metric_that_is_lost_takes_no_instance_away(
+    field: str, scale: Scale, missing: Missing, location: str | None
+) -> None:
+    actions: dict[str, Any] = {"on_alarm": (), "on_ok": (), "on_insufficient_data": (), field: (scale,)}
+    definition = replace(definition_of(WANTED, BOX, None), missing=missing, **actions)
+    if location is None:
+        check_definition(definition)
+        return
+    with pytest.raises(BadAlarm, match="fewer instances") as refused:
+        check_definition(definition)
+    assert [each["location"] for each in refused.value.facts["errors"]] == [location]

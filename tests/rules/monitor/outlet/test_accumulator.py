@@ -123,3 +123,17 @@ def test_a_hostile_distribution_stays_small(accumulator: Accumulator) -> None:
     histogram = _value(accumulator, TIME)
     assert isinstance(histogram, Histogram)
     assert len(histogram.bounds) < 1000
+
+
+async def test_a_deleted_project_is_not_shown_again_by_what_still_comes(
+    accumulator: Accumulator, clock: ManualClock
+) -> None:
+    at = clock.now() // 10 * 10
+    accumulator.write(at, 10, [_count(3), Sample(CPU, Kind.GAUGE, 1.0)])
+    accumulator.forget_project("shop")
+    accumulator.write(at, 10, [_count(4)])
+    assert _value(accumulator, REQUESTS) is None
+    assert _value(accumulator, CPU) == 1.0
+    await clock.advance(10)
+    accumulator.write(at + 10, 10, [_count(5)])
+    assert _value(accumulator, REQUESTS) == 5, "a new project of the same name counts from nothing"

@@ -111,12 +111,27 @@ def _fits(key: SeriesKey, dimensions: dict[str, str]) -> bool:
 
 @dataclass
 class MemorySink:
-    """A LogSink that keeps lines by group and stream."""
+    """A PlacedSink that keeps lines by group and stream."""
 
     lines: dict[tuple[str, str], list[Line]] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
 
     def append(self, group: Group, stream: str, lines: Sequence[Line]) -> None:
         self.lines.setdefault((group.name, stream), []).extend(lines)
+
+    def append_placed(
+        self, group: Group, stream: str, source: str, places: Sequence[int], lines: Sequence[Line]
+    ) -> None:
+        known = self.places.get(f"{source} {group.name} {stream}", 0)
+        new = [line for line, place in zip(lines, places, strict=True) if place > known]
+        self.append(group, stream, new)
+        self.note_place(f"{source} {group.name} {stream}", places[-1])
+
+    def note_place(self, source: str, place: int) -> None:
+        self.places[source] = max(place, self.places.get(source, 0))
+
+    async def place_of(self, source: str) -> int | None:
+        return self.places.get(source, 0)
 
     def texts(self, group: str, stream: str) -> list[bytes]:
         return [line.text for line in self.lines.get((group, stream), [])]

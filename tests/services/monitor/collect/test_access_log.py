@@ -1,6 +1,9 @@
 """The access log: every visit is counted exactly once, whatever happens; every line goes to the logs."""
 
+import functools
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -245,6 +248,28 @@ async def test_nothing_more_is_read_while_much_waits_to_be_kept(rig: Rig) -> Non
     assert sum(rig.requests().values()) == 100
 
 
+class ForgetfulSink(MemorySink):
+    """Logs that write what waits when they are told to, and lose the rest when they are killed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], None]] = []
+
+    def append_placed(self, *told: Any) -> None:
+        self.waiting.append(functools.partial(super().append_placed, *told))
+
+    def note_place(self, source: str, place: int) -> None:
+        if "access-log:" in source and " " in source:  # of one stream: in the moment of writing
+            super().note_place(source, place)
+        else:
+            self.waiting.append(functools.partial(super().note_place, source, place))
+
+    def write(self, at_most: int = 10**9) -> None:
+        for each in self.waiting[:at_most]:
+            each()
+        del self.waiting[:at_most]
+
+
 @given(
     steps=st.lists(
         st.one_of(
@@ -252,6 +277,7 @@ async def test_nothing_more_is_read_while_much_waits_to_be_kept(rig: Rig) -> Non
             st.tuples(st.just("pass"), st.floats(0.1, 25), st.none()),
             st.tuples(st.just("read"), st.none(), st.none()),
             st.tuples(st.just("keep"), st.integers(0, 3), st.sampled_from([1, 10])),
+            st.tuples(st.just("write"), st.integers(0, 5), st.none()),
             st.tuples(st.just("kill"), st.none(), st.none()),
         ),
         max_size=60,
@@ -261,6 +287,8 @@ async def test_every_visit_is_counted_exactly_once_whenever_it_is_killed(
     steps: list[tuple[str, float | None, str | int | None]],
 ) -> None:
     rig = Rig()
+    rig.sink = sink = ForgetfulSink()
+    rig.make()
     written: Counter[str | int | None] = Counter()
     for verb, number, which in steps:
         if verb == "visit":
@@ -276,15 +304,24 @@ async def test_every_visit_is_counted_exactly_once_whenever_it_is_killed(
             if which == 10:  # the finer one first, as the collector does
                 rig.keep(1)
             rig.keep(int(which or 1), at_most=int(number or 0))
+        elif verb == "write":
+            sink.write(int(number or 0))
         else:
+            sink.waiting.clear()
             rig.make()
+        # What was given back to the disk is in the metrics and in the logs.
+        assert rig.balancer.released.offset <= sink.places.get("access-log:1", 0)
     rig.clock.jump(30)
+    await rig.log.follow({BLOG})
+    sink.write()
     await rig.log.follow({BLOG})
     rig.keep(1)
     rig.keep(10)
     assert sum(rig.requests(10, project="shop").values()) == written[SHOP]
     assert sum(rig.requests(1, project="blog").values()) == written[BLOG]
     assert sum(rig.requests(10).values()) == written[SHOP]
+    for route, name in ((SHOP, "shop.prod/access"), (BLOG, "blog.prod/access"), (None, "halage")):
+        assert len(sink.texts(name, "i-1")) == written[route], "each line is in the logs once"
 
 
 def test_an_empty_tally_tells_nothing() -> None:

@@ -13,6 +13,7 @@ async def sample(tmp_path: Path) -> AsyncIterator[Sample]:
     """Rich sample services behind the console."""
     sample = await make_sample(tmp_path)
     yield sample
+    await sample.services.logs.close()
     sample.services.database.close()
 
 

@@ -1,11 +1,14 @@
 """Rich sample data for the console: a run in each state, an environment of each colour, a live console."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
+
+from sqlalchemy import insert, update
 
 from halage.access.model import Role
 from halage.access.passwords import Passwords
@@ -16,6 +19,7 @@ from halage.base.errors import Conflict, NotFound
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
+from halage.compute.drivers.memory import MemoryDriver
 from halage.environment.model import (
     Colour,
     Deployment,
@@ -23,13 +27,29 @@ from halage.environment.model import (
     Environment,
     Instance,
     InstanceState,
-    LogLine,
     Phase,
     Release,
     Variable,
 )
-from halage.monitor.alarms.model import Alarm, Definition, State
+from halage.monitor.alarms.documents import kept_action, to_document
+from halage.monitor.alarms.ledger import NewChange, expand_with, record_changes
+from halage.monitor.alarms.model import (
+    Band,
+    Definition,
+    Missing,
+    Rollback,
+    Sealed,
+    State,
+    Tell,
+    Verdict,
+)
+from halage.monitor.alarms.service import Alarms
+from halage.monitor.alarms.store import alarm_changes_table, alarm_deliveries_table, alarms_table
 from halage.monitor.dashboards.service import Dashboards
+from halage.monitor.logs.keeper import Surroundings
+from halage.monitor.logs.model import Group, Line
+from halage.monitor.logs.service import Logs
+from halage.monitor.logs.store import KeepLimits
 from halage.monitor.metrics.expression import parse
 from halage.monitor.metrics.model import Kind, SeriesKey
 from halage.monitor.metrics.model import Sample as MetricSample
@@ -37,8 +57,9 @@ from halage.monitor.metrics.service import Metrics
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
+from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
-from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, git_app
+from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, NoInventory, git_app
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -438,7 +459,6 @@ class SampleEnvironments(FakeEnvironments):
         }
     )
     set: dict[str, Variable] = field(default_factory=dict)
-    log_lines: asyncio.Queue[LogLine] = field(default_factory=asyncio.Queue)
 
     async def list(self, project: str) -> list[Environment]:
         return [an_environment(*key, colour) for key, colour in self.colours.items() if key[0] == project]
@@ -465,19 +485,6 @@ class SampleEnvironments(FakeEnvironments):
     async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
         self.calls.append(("restart", project, name, actor))
         return a_deployment(1, project, name, kind="restart")
-
-    async def logs(self, project: str, name: str, *, lines: int = 200) -> Sequence[Any]:
-        return [
-            LogLine(
-                f"prod-{1 + number % 2}",
-                f'127.0.0.1 "GET /brands/{number}" 200 {number * 13} 0.00{number % 9}',
-            )
-            for number in range(40)
-        ]
-
-    async def follow_logs(self, project: str, name: str) -> AsyncIterator[Any]:
-        while True:
-            yield await self.log_lines.get()
 
     async def variables(self, project: str, name: str) -> tuple[Variable, ...]:
         kept = (
@@ -522,16 +529,25 @@ class SampleProjects(FakeProjects):
 
 @dataclass
 class SampleAlarms:
-    """Alarms whose states tests set."""
+    """The real alarms, which nobody evaluates: tests say what they say."""
 
-    stored: dict[int, Alarm] = field(default_factory=dict)
+    service: Alarms
+    database: Database
 
-    async def list(self, *, visible: frozenset[str] | None = None) -> list[Alarm]:
-        return [
-            each
-            for each in self.stored.values()
-            if visible is None or each.definition.project is None or each.definition.project in visible
-        ]
+    async def say(self, number: int, state: State, reason: str = "12 is above 5") -> None:
+        """Let an alarm change now, as the controller does."""
+        alarm = await self.service.show(number)
+        verdict = Verdict(state, reason, {"points": [[now() - 60, 12.0]], "period_s": 60})
+        change = NewChange(alarm, verdict, time.time(), is_deploying=False)
+        await self.database.run(record_changes, [change], expand_with(()), None)
+
+    async def redefine(self, number: int, **changes: Any) -> None:
+        """Let an alarm watch something else, without a word in the journal."""
+        definition = replace((await self.service.show(number)).definition, **changes)
+        place = {"project": definition.project, "environment": definition.environment}
+        values = {**place, "definition": to_document(definition)}
+        changed = update(alarms_table).where(alarms_table.c.id == number).values(values)
+        await self.database.run(lambda tx: tx.change(changed))
 
 
 @dataclass
@@ -545,23 +561,160 @@ class Sample:
     environments: SampleEnvironments
 
 
-def _alarm(
-    number: int, project: str | None, environment: str | None, name: str, state: State, reason: str = ""
-) -> Alarm:
-    definition = Definition(name, project, environment, expression="average(x)", threshold=1)
-    return Alarm(number, definition, True, state, reason, now(), False, None, now(), now(), "halage")
+PROD = '{project="boutique",environment="prod"}'
+BOUTIQUE = Definition(
+    "Errors",
+    "boutique",
+    "prod",
+    expression=f"average(environment_requests{PROD})",
+    threshold=5.0,
+    periods=5,
+    breaching=3,
+    on_alarm=(Tell((Sealed("mailto://***@example.org#k3x9", "sealed"),)), Rollback()),
+    on_ok=(Tell(),),
+)
+"""What the alarms of the boutique have in common."""
 
 
-def sample_alarms() -> list[Alarm]:
-    """One in each state, one of another environment, one of the machine."""
-    slow = "p95 was above 500 ms for 3 minutes"
+def sample_alarms() -> list[tuple[Definition, State, str]]:
+    """One in each state, one of another environment, one of the machine, one with a band, one with a rule."""
+    slow = "5 of the last 5 values are > 500: 512, 530, 588, 611, 640"
+    latency = f"p95(environment_response_time_ms{PROD})"
     return [
-        _alarm(1, "boutique", "prod", "Errors", State.OK),
-        _alarm(2, "boutique", "prod", "Response time", State.ALARM, slow),
-        _alarm(3, "boutique", "prod", "Certificate end", State.INSUFFICIENT_DATA),
-        _alarm(4, "boutique", "dev", "No healthy instance", State.ALARM),
-        _alarm(5, None, None, "Disk of the machine", State.OK),
+        (BOUTIQUE, State.OK, "no value is > 5; the last one is 1"),
+        (replace(BOUTIQUE, name="Response time", expression=latency, threshold=500.0), State.ALARM, slow),
+        (
+            replace(BOUTIQUE, name="Certificate end", missing=Missing.IGNORE),
+            State.INSUFFICIENT_DATA,
+            "5 of 5 periods have no data",
+        ),
+        (replace(BOUTIQUE, name="No healthy instance", environment="dev"), State.ALARM, ""),
+        (
+            Definition("Disk of the machine", expression="maximum(machine_cpu_percent)", threshold=90.0),
+            State.OK,
+            "",
+        ),
+        (
+            Definition(
+                "Orders",
+                "boutique",
+                "preprod",
+                expression='sum(orders_placed{environment="prod"})',
+                band=Band(3.0),
+                period_s=300,
+            ),
+            State.OK,
+            "",
+        ),
+        (
+            Definition(
+                "Shop is down", "boutique", "preprod", rule='ALARM("Response time") AND NOT OK("Errors")'
+            ),
+            State.OK,
+            "",
+        ),
     ]
+
+
+def _add_alarms(tx: Transaction) -> None:
+    """Without the journal: tests of events know what is in it."""
+    at = now() - 7200
+    for definition, state, reason in sample_alarms():
+        values = {"project": definition.project, "environment": definition.environment}
+        alarm = tx.insert(
+            insert(alarms_table).values(
+                **values,
+                name=definition.name,
+                definition=to_document(definition),
+                is_default=definition.project is None,
+                state=state.value,
+                reason=reason,
+                state_at=at,
+                is_disabled=False,
+                created_at=at - 86400,
+                updated_at=at,
+                updated_by="halage",
+            )
+        )
+        if state is State.ALARM:
+            _add_change(tx, alarm, at, reason)
+
+
+def _add_change(tx: Transaction, alarm: int, at: float, reason: str) -> None:
+    """How it came to be in alarm, with a message that arrived and a rollback that did not."""
+    facts = {"points": [[at - 60 * n, 500.0 + n] for n in range(5, 0, -1)], "period_s": 60}
+    change = tx.insert(
+        insert(alarm_changes_table).values(
+            alarm_id=alarm,
+            period_end=at,
+            at=at,
+            state_before=State.OK.value,
+            state=State.ALARM.value,
+            reason=reason,
+            facts=facts,
+        )
+    )
+    ends = (("delivered", 1, ""), ("failed", 10, "there is no earlier release"))
+    for position, (state, attempts, error) in enumerate(ends):
+        values = {"state": state, "attempts": attempts, "error": error, "ended_at": at + 3}
+        action = kept_action(BOUTIQUE.on_alarm[position])
+        delivery = insert(alarm_deliveries_table).values(change_id=change, position=position, action=action)
+        tx.insert(delivery.values(**values))
+
+
+def _add_courses(metrics: MemoryMetrics) -> None:
+    """Response times of three hours that rise above 500; orders of four weeks at these hours of the day."""
+
+    def write(name: str, at: float, value: float) -> None:
+        key = SeriesKey.of(name, project="boutique", environment="prod")
+        metrics.write(at, 10, [MetricSample(key, Kind.GAUGE, value)])
+
+    minute = now() // 60 * 60
+    for number in range(180):
+        if not 60 < number < 75:
+            rise = 400.0 if number > 120 else 0.0
+            write("environment_response_time_ms", minute - 60 * (180 - number), 150 + rise + number % 17 * 4)
+    for week in range(5):
+        for number in range(14 * 12):
+            at = minute // 300 * 300 - week * 7 * 86400 - 300 * number
+            write("orders_placed", at, 40 + 10 * math.sin(at / 7200) + (number * 7 + week * 3) % 5)
+
+
+LINES = {
+    ("boutique.prod/instances", "i-7"): (
+        b"Serving on 127.20.0.7:8000",
+        b'{"level": "info", "message": "order placed", "order": {"id": 4711, "total": 59.9}, "user": "ada"}',
+        b"[2026-11-23 19:20:41] production.WARNING: slow query: 812 ms",
+    ),
+    ("boutique.prod/instances", "i-8"): (
+        b'{"level": "error", "message": "payment refused", "order": {"id": 4712, "total": "12.00"}}',
+        b"<script>document.title = 'hacked'</script>",
+        b"\xff\xfe is no UTF-8",
+        b"long " + b"x" * 5000,
+    ),
+    ("boutique.prod/access", "i-7"): (
+        b'{"method":"GET","path":"/brands/7","status":200,"response_ms":3,"client":"203.0.113.5"}',
+        b'{"method":"GET","path":"/cart","status":503,"response_ms":3,"client":"203.0.113.5"}',
+    ),
+    ("boutique.dev/instances", "i-2"): (b"on dev",),
+    ("boutique/builds", "job-1"): (b"composer install", b"OK (128 tests)"),
+    ("secret-plan.prod/instances", "i-9"): (b"a secret line",),
+    ("halage", "server"): (b'{"event": "server started", "level": "info"}',),
+}
+"""What was logged: by group and stream."""
+
+
+async def sample_logs(directory: Path, database: Database, access: Access) -> Logs:
+    """Real logs with LINES, a second between two of a stream; their rounds are the test's."""
+    nothing = NoInventory()
+    around = Surroundings(directory / "logs", SystemClock(), MemoryDriver(), nothing, KeepLimits())
+    logs = Logs(around, database, nothing, access.secrets)
+    await logs.__aenter__()
+    for (group, stream), texts in LINES.items():
+        lines = [Line(now() - 60 + number, text) for number, text in enumerate(texts)]
+        logs.append(Group.named(group), stream, lines)
+    await logs.round()
+    return logs
 
 
 def sample_metrics() -> MemoryMetrics:
@@ -578,6 +731,7 @@ def sample_metrics() -> MemoryMetrics:
     ]
     keys += [SeriesKey.of("secret_sales", project="secret-plan"), SeriesKey.of("machine_cpu_percent")]
     metrics = MemoryMetrics()
+    _add_courses(metrics)
     metrics.write(now(), 10, [MetricSample(key, Kind.GAUGE, 1.0) for key in keys])
     return metrics
 
@@ -588,6 +742,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
     database = Database(f"sqlite:///{directory}/halage.db", clock=clock, journal=journal)
     metadata.create_all(database.engine)
     access = Access(database, clock, directory / "key", passwords=Passwords(time_cost=1, memory_kib=8))
+    access.secrets.make_key()
     await access.create_user("root", password=PASSWORD, is_admin=True, actor="halage")
     for name, role in (("marie", Role.ADMIN), ("paul", Role.DEVELOPER), ("zoe", Role.VIEWER)):
         await access.create_user(name, password=PASSWORD, actor="root")
@@ -595,17 +750,19 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
             await access.set_member(project, name, role, "root")
     await database.run(_happen)
     builds, pipeline, environments = SampleBuilds(), SamplePipeline(), SampleEnvironments()
-    alarms = SampleAlarms({each.id: each for each in sample_alarms()})
+    metrics = sample_metrics()
+    await database.run(_add_alarms)
+    alarms = quiet_alarms(database, clock, access.secrets, metrics, public_url)
     services = Services(
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
-        metrics=Metrics(sample_metrics(), clock),
+        metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
-        logs=cast(Any, None),
+        logs=await sample_logs(directory, database, access),
         dashboards=Dashboards(database, parse),
-        alarms=cast(Any, alarms),
+        alarms=alarms,
         database=database,
         journal=journal,
         clock=clock,
@@ -614,7 +771,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         intake=cast(Any, None),
         exposition=cast(Any, None),
     )
-    return Sample(services, alarms, builds, pipeline, environments)
+    return Sample(services, SampleAlarms(alarms, database), builds, pipeline, environments)
 
 
 def _happen(tx: Transaction) -> None:

@@ -2,12 +2,11 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
 from halage.monitor.alarms.model import State
-from halage.monitor.dashboards.model import Layout, Widget, WidgetKind
+from halage.monitor.dashboards.model import Layout, MetricLine, Widget, WidgetKind
 from tests.services.web.console.sample import Sample
 from tests.services.web.console.visit import Visits
 
@@ -27,7 +26,7 @@ async def test_an_environment_has_graphs_by_itself_in_the_visitors_words(visits:
     assert {"requêtes", "voulues", "en service"} <= labels
     assert re.search(r'aria-current="page">Graphs<', english)
     assert 'id="edit"' not in english, "a viewer changes nothing"
-    assert "Response time</span>" in english and "No healthy instance" not in english
+    assert "Response time</a>" in english and "No healthy instance" not in english
 
 
 async def test_the_address_says_what_time_is_shown(visits: Visits) -> None:
@@ -115,5 +114,59 @@ async def test_alarms_are_shown_as_they_change(visits: Visits, sample: Sample) -
     visit = await visits.by("zoe")
     async with visit.live("/dashboards/boutique.prod/live") as live:
         assert "Errors" in (await live.next("alarms-alarms")).data
-        sample.alarms.stored[1] = replace(sample.alarms.stored[1], state=State.ALARM)
+        await sample.alarms.say(1, State.ALARM)
         assert (await live.next("alarms-alarms")).data.count("is-alarm-alarm") == 2
+
+
+async def test_metrics_are_found_by_dimension_and_a_mistake_is_shown_at_its_place(visits: Visits) -> None:
+    visit = await visits.by("zoe")
+    html = (await visit.get("/explore?search=cpu+environment%3Dprod")).text
+    assert re.findall(r'row-main" href="[^"]*"><code>(\w+)<', html) == ["instance_cpu_percent"]
+    assert "average%28instance_cpu_percent%7Benvironment%3D%22prod%22%7D%29" in html
+    assert "No metric has such a name." in (await visit.get("/explore?search=nosuch")).text
+
+    answer = await visit.get("/explore?expression=averge(machine_cpu_percent)&search=cpu")
+    assert answer.status_code == 422
+    text = answer.text.replace("&#39;", "'")
+    assert "Did you mean `average`?" in text and "^^^^^^</pre>" in text
+    assert 'aria-invalid="true"' in text and ">averge(machine_cpu_percent)</textarea>" in text
+    assert 'id="monitor"' not in text, "nothing is drawn"
+
+
+async def test_the_address_of_a_metric_keeps_all_that_was_chosen(visits: Visits) -> None:
+    visit = await visits.by("zoe")
+    html = (await visit.get("/explore?expression=sum(orders_placed)&kind=bar&unit=bytes&range=86400")).text
+    assert 'href="?expression=sum%28orders_placed%29&amp;kind=bar&amp;unit=bytes&amp;range=3600"' in html
+    assert re.search(r'data-range-link="86400" aria-current="true"', html)
+    assert 'name="dashboard"' not in html, "a viewer keeps nothing"
+
+
+@pytest.mark.parametrize(
+    ("dashboard", "address"),
+    [
+        ("7", "/dashboards/7"),
+        ("machine", "/dashboards/machine"),
+        ("boutique.prod", GRAPHS),
+        ("//evil.test/x", "/dashboards/%2F%2Fevil.test%2Fx"),
+    ],
+)
+async def test_a_metric_is_brought_to_a_dashboard(visits: Visits, dashboard: str, address: str) -> None:
+    visit = await visits.by("paul")
+    answer = await visit.get(f"/explore/keep?dashboard={dashboard}&expression=sum(x)&kind=bar&unit=none")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"{address}?edit=yes&expression=sum%28x%29&kind=bar&unit=none"
+
+
+async def test_thresholds_of_alarms_come_with_the_page_and_those_of_others_do_not(
+    visits: Visits, sample: Sample
+) -> None:
+    expression = 'average(environment_requests{project="boutique",environment="prod"})'
+    await sample.alarms.redefine(4, project="museum", environment="prod")
+    widget = Widget(
+        "one", WidgetKind.LINE, 0, 0, 6, 4, lines=(MetricLine(expression),), shows_alarm_thresholds=True
+    )
+    await sample.services.dashboards.create("boutique", Layout("Sales", (widget,)), actor="paul")
+    html = (await (await visits.by("zoe")).get("/dashboards/1")).text
+    levels = json.loads(re.findall(r"data-levels='([^']+)'", html)[0])
+    assert {each["label"] for each in levels} == {"Errors", "Certificate end"}
+    assert levels[1] == {"alarm": 1, "label": "Errors", "operator": ">", "value": 5}

@@ -72,6 +72,23 @@ async def test_every_field_of_the_form_chooses(visits: Visits, sample: Sample) -
         assert re.findall(r'event-action">([^<]+)', answer.text) == expected, query
 
 
+async def test_a_day_that_cannot_be_read_is_said(visits: Visits) -> None:
+    visit = await visits.by("zoe")
+    for days, found in {
+        "since=yesterday": ["yesterday"],
+        "since=2026-02-30&until=31.12.2026": ["2026-02-30", "31.12.2026"],
+        "until=%3Cb%3E": ["<b>"],
+        "since=0001-01-01": ["0001-01-01"],
+        "since=&until=2999-12-31": [],
+    }.items():
+        for language, words in {"en": "is no day", "fr": "n'est pas un jour"}.items():
+            page = (await visit.get(f"/events?{days}", language)).text
+            notices = re.findall(r'role="alert">(.*?)</p>', page)
+            assert [words in html.unescape(each) for each in notices] == [True] * len(found), (days, notices)
+            assert all(text in html.unescape(each) for text, each in zip(found, notices, strict=True))
+            assert "<b>" not in "".join(notices)
+
+
 async def test_the_choice_is_kept_by_the_live_page_the_next_page_and_the_export(
     visits: Visits, sample: Sample
 ) -> None:

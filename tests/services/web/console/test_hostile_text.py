@@ -1,14 +1,17 @@
 """Whatever people, commits and sites write is shown as text: on pages and in live fragments."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from halage.base.database import Transaction
 from halage.build.model import Job
-from halage.environment.model import Deployment, Environment, LogLine, Release, Variable
+from halage.environment.model import Deployment, Environment, Release, Variable
+from halage.monitor.logs.model import Group, Line, Search
 from halage.pipeline.model import RunState, StageState
 from tests.services.web.console import sample as samples
 from tests.services.web.console.sample import Sample
@@ -24,6 +27,8 @@ PAGES = (
     "/runs/10",
     BASE,
     f"{BASE}/logs",
+    f"/logs?place=boutique&text={quote(EVIL)}&stream={quote(EVIL)}&field={quote('a=' + EVIL)}",
+    "/logs/filters",
     f"{BASE}/variables",
     "/events",
 )
@@ -33,6 +38,7 @@ STREAMS = {
     "/runs/9/live?from_line=0": "lines",
     "/runs/10/live": "deployments",
     f"{BASE}/live": "head",
+    f"{BASE}/logs/live": "lines",
     "/events/live": "entries",
 }
 
@@ -53,9 +59,6 @@ class HostileEnvironments(samples.SampleEnvironments):
 
     async def deployment(self, deployment_id: int) -> Deployment:
         return samples.a_deployment(deployment_id, reason=EVIL, log_tail=f"{EVIL}\n{EVIL}")
-
-    async def logs(self, project: str, name: str, *, lines: int = 200) -> Sequence[LogLine]:
-        return [LogLine(EVIL, EVIL)]
 
     async def variables(self, project: str, name: str) -> tuple[Variable, ...]:
         return (Variable("NAME", EVIL, False, 0.0, EVIL),)
@@ -101,6 +104,14 @@ async def hostile(sample: Sample) -> Sample:
             tx.record(EVIL, actor=EVIL, subject=EVIL, project=project, evil=EVIL)
 
     await sample.services.database.run(note)
+    logs = sample.services.logs
+    document = json.dumps({EVIL: EVIL, "level": EVIL}).encode()
+    at = samples.now()
+    logs.append(Group.named("boutique.prod/instances"), EVIL, [Line(at, EVIL.encode()), Line(at, document)])
+    await logs.round()
+    await logs.filters.create(
+        Group.named("boutique.prod/instances"), "evil", Search(EVIL, EVIL, stream=EVIL), actor=EVIL
+    )
     return sample
 
 
@@ -135,6 +146,8 @@ async def test_forms_give_it_back_as_text(visits: Visits) -> None:
     visit = await visits.by("root")
     for address, fields in {
         "/login": {"user": EVIL, "password": "x"},
+        "/logs/filters": {"group": EVIL, "metric": EVIL, "text": EVIL, "field": EVIL},
+        "/logs/outlets": {"name": EVIL, "address": EVIL, "groups": EVIL, "header": EVIL},
         "/users": {"name": EVIL},
         "/projects/boutique/members": {"user": EVIL, "role": "king"},
         "/projects/boutique/delete": {"name": EVIL},

@@ -28,6 +28,15 @@ PAGES = (
     "/dashboards",
     "/dashboards/machine",
     "/dashboards/boutique.dev",
+    "/alarms",
+    "/alarms?project=boutique&environment=prod&state=ALARM",
+    "/alarms?state=OK&page=2",
+    f"{ENVIRONMENT}/alarms",
+    "/alarms/1",
+    "/alarms/2?range=43200",
+    "/alarms/3?before=9",
+    "/alarms/6",
+    "/alarms/7",
     "/explore",
     "/explore?expression=average(machine_cpu_percent)&search=cpu",
     "/events",
@@ -35,7 +44,16 @@ PAGES = (
     "/events?actor=ada&action=environment:*&since=2026-11-01&until=nonsense",
     "/account",
 )
-ADMIN_PAGES = ("/projects/new", "/users", "/projects/boutique/delete")
+ADMIN_PAGES = (
+    "/projects/new",
+    "/users",
+    "/projects/boutique/delete",
+    "/alarms/new",
+    "/alarms/new?project=boutique&environment=prod",
+    "/alarms/new?project=",
+    *(f"/alarms/{number}/edit" for number in (1, 5, 6, 7)),
+    "/alarms/5",
+)
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

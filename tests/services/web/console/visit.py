@@ -28,7 +28,7 @@ class Visit:
     async def get(self, address: str, language: str = "en") -> httpx.Response:
         return await self.client.get(address, headers={"Accept-Language": language})
 
-    async def send(self, address: str, **fields: str) -> httpx.Response:
+    async def send(self, address: str, /, **fields: str) -> httpx.Response:
         """Send a form with this person's CSRF token."""
         return await self.client.post(address, data={"csrf": self.csrf, **fields})
 

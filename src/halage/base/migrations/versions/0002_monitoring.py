@@ -62,7 +62,7 @@ def _create_alarms() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("alarms", schema=None) as batch_op:
-        batch_op.create_index("ix_alarms_place", ["project", "environment"], unique=False)
+        batch_op.create_index("ix_alarms_place", ["project", "environment", "state"], unique=False)
 
 
 def _create_changes() -> None:

@@ -129,15 +129,20 @@ class Log:
                     self._drop_old()
 
     def _move_oldest_to_segments(self) -> None:
-        size = self._limits.segment_bytes
-        while self.end - self._hot_start > max(size, self._limits.hot_bytes // 2):
-            segment = self._write_segment(self._read_hot(self._hot_start, size))
+        size, hot_bytes = self._limits.segment_bytes, self._limits.hot_bytes
+        # What is written meanwhile waits for the next time: a flood that is faster than we are must not
+        # keep its hole from appearing, and so fill the disk.
+        end = self.end
+        # What would only be dropped again is not compressed first.
+        first = max(self._hot_start, end - hot_bytes - self._limits.kept_segments * size)
+        while end - first > max(size, hot_bytes // 2):
+            segment = self._write_segment(first, self._read_hot(first, size))
             # Readers go to the segment from here on, so the hole may appear.
             self._segments = [*self._segments, segment]
-            self._hot_start = segment.end
+            self._hot_start = first = segment.end
 
-    def _write_segment(self, data: bytes) -> _Segment:
-        first, end = self._hot_start, self._hot_start + len(data)
+    def _write_segment(self, first: int, data: bytes) -> _Segment:
+        end = first + len(data)
         path = self._path.with_name(f"{self._path.name}.{first:020}-{end:020}.zst")
         temporary = path.with_suffix(".new")
         with temporary.open("wb") as file:
