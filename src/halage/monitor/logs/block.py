@@ -45,6 +45,14 @@ class Meta:
         for first, count in self.spans:
             yield from range(first, first + count)
 
+    def id_of(self, index: int) -> int:
+        """The id of one line, by how many are before it."""
+        for first, count in self.spans:
+            if index < count:
+                return first + index
+            index -= count
+        raise IndexError(index)
+
     def index_of(self, line_id: int) -> int:
         """How many lines have a lower id."""
         before = 0

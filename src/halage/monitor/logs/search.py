@@ -323,11 +323,10 @@ def _rarest(text: bytes, needles: Sequence[bytes]) -> bytes:
 def _kept(snapshot: Snapshot, hits: _Hits) -> list[KeptLine]:
     if hits.meta is None or not hits.lines:
         return []
-    ids = list(hits.meta.ids())
     group = snapshot.groups[hits.row.group_id]
     return [
         KeptLine(
-            ids[index],
+            hits.meta.id_of(index),
             hits.meta.times_ms[index] / 1000,
             group,
             snapshot.stream(hits.meta.streams[index]),

@@ -44,7 +44,7 @@ def test_merged_blocks_are_one_after_the_other(
     assert len(whole.meta.spans) == (2 if has_gap else 1)
     ids = [*range(10, 10 + len(early)), *range(second, second + len(late))]
     again = unpack_meta(pack_meta(whole.meta, SMALL))
-    assert list(again.ids()) == ids
+    assert list(again.ids()) == [again.id_of(index) for index in range(len(ids))] == ids
     assert [again.index_of(number) for number in ids] == list(range(len(ids)))
     assert again.index_of(10 + len(early)) == len(early)
     assert again.index_of(10**6) == len(ids)
