@@ -165,6 +165,7 @@ def test_times_are_of_the_visitors_zone_or_utc_and_the_page_says_which(
     visitor.open("/dashboards/machine?range=3600")
     assert visitor.run(chosen) == "UTC", "the browser remembers"
     visitor.find(".own-range summary").click()
+    visitor.wait(lambda: visitor.find("#range-to").get_attribute("value"))  # what is shown is filled in first
     visitor.run("document.querySelector('#range-from').value = '2026-01-01T20:00'")
     visitor.run("document.querySelector('#range-to').value = '2026-01-01T21:00'")
     visitor.find("#own-range button").click()
