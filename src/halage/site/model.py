@@ -4,6 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from halage.site.settings import (
+    BalancerPlan,
+    DeploymentPlan,
+    HealthRules,
+    NetworkPlan,
+    Notification,
+    ProcessKind,
+    ScalingPlan,
+    SchedulePlan,
+)
+
 
 class Kind(StrEnum):
     """What a site is written in; decides how it is built, tested and served by default."""
@@ -80,6 +91,15 @@ class EnvironmentPlan:
     variables: Mapping[str, str] | None = None
     detailed_monitoring: bool = False
     """Sampled every second instead of every 10."""
+    scaling: ScalingPlan = ScalingPlan()
+    processes: tuple[ProcessKind, ...] = ()
+    """Kinds of processes beside `web`, which the environment's own type and number are of."""
+    deployments: DeploymentPlan = DeploymentPlan()
+    balancer: BalancerPlan = BalancerPlan()
+    network: NetworkPlan = NetworkPlan()
+    health_rules: HealthRules = HealthRules()
+    notifications: tuple[Notification, ...] = ()
+    schedule: SchedulePlan = SchedulePlan()
 
 
 @dataclass(frozen=True, slots=True)
