@@ -459,3 +459,29 @@ async def test_an_alarm_that_is_deleted_while_it_is_watched_ends_the_page_quietl
         await live.next("head")
         await sample.services.alarms.delete(7, actor="paul")
         assert [heard.name for heard in await live.rest()][-1] == "problem"
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", "0", "-1", "x"])
+async def test_older_changes_are_asked_for_by_a_number_that_can_be(visits: Visits, number: str) -> None:
+    assert (await (await visits.by("zoe")).get(f"/alarms/1?before={number}")).status_code == 404
+
+
+async def test_a_number_that_is_far_from_any_that_is_allowed_is_refused_at_its_field(visits: Visits) -> None:
+    row = {"on_alarm.2.kind": "rollback", "on_alarm.2.on": "yes", "on_alarm.2.within": "1e308"}
+    answer = await make(await visits.by("paul"), **row)
+    assert answer.status_code == 422
+    assert problem_of(answer.text, "on_alarm.2.within")
+
+
+async def test_no_alarm_is_made_in_a_project_that_is_not_there(visits: Visits, sample: Sample) -> None:
+    root = await visits.by("root")
+    before = len(await sample.services.alarms.list())
+    assert (await root.get("/alarms/new?project=nosuch")).status_code == 404
+    assert (await make(root, project="nosuch", environment="")).status_code == 404
+    assert len(await sample.services.alarms.list()) == before
+
+
+async def test_a_rule_of_the_server_is_offered_the_servers_alarms(visits: Visits) -> None:
+    page = (await (await visits.by("root")).get("/alarms/new?project=")).text
+    offered = re.findall(r"ALARM\(&#34;([^&]+)&#34;\)", page)
+    assert offered and "Errors" not in offered, "those of projects cannot be named"

@@ -309,3 +309,11 @@ async def test_an_outlet_that_cannot_be_is_refused_and_not_lost(
     assert answer.status_code == 422
     assert said in html.unescape(answer.text)
     assert (await (await visits.by("paul")).send("/logs/outlets", **usual)).status_code == 403
+
+
+@pytest.mark.parametrize("place", ["BOUTIQUE", "boutique.prod.x", "boutique.", "%00", "../x"])
+async def test_a_mistyped_place_is_not_taken_for_the_servers_own_log(visits: Visits, place: str) -> None:
+    root = await visits.by("root")
+    assert (await root.get(f"/logs?place={place}")).status_code == 404
+    assert (await root.get(f"/logs/live?place={place}")).status_code == 404
+    assert (await root.get("/logs?place=")).status_code == 200
