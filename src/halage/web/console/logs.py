@@ -147,7 +147,9 @@ class LogPages:
         return {"choice": choice, "base_address": base, "counts": counts, "bars": bars}
 
     def _shown(self, choice: LogChoice, lines: list[KeptLine]) -> Any:
-        return shown_lines(lines, names_environments=choice.environment is None)
+        # Ids are in the order in which lines came in, an instance after the other; people read by time.
+        by_time = sorted(lines, key=lambda line: line.at)
+        return shown_lines(by_time, names_environments=choice.environment is None)
 
     async def _groups(self, visitor: Visitor) -> list[GroupSummary]:
         def is_visible(group: Group) -> bool:
