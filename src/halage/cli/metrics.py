@@ -1,4 +1,4 @@
-"""`halage metrics`: what is measured, and what an expression comes to."""
+"""`halage metric`: what is measured, and what an expression comes to."""
 
 import sys
 import time
@@ -12,7 +12,15 @@ from halage.base.errors import Invalid
 from halage.cli import terminal
 from halage.cli.graph import bounds, number, picture, sparkline
 from halage.cli.session import session_of
-from halage.cli.words import duration, for_api, local, parse_duration, parse_moment, parse_period
+from halage.cli.words import (
+    duration,
+    for_api,
+    local,
+    parse_dimensions,
+    parse_duration,
+    parse_moment,
+    parse_period,
+)
 
 DEFAULT_SINCE_S = 3 * 3600
 _WIDTH = 60
@@ -27,14 +35,17 @@ def list_(
     dimension: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME:VALUE", help="Only those with this, such as instance:i-7; may be repeated."
+            "--dimension",
+            "-d",
+            metavar="NAME=VALUE",
+            help="Only those with this: instance=i-7. May be repeated.",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 200,
 ) -> None:
     """List what is measured: metrics with their dimensions."""
     session = session_of(context)
-    dimensions = dict(_dimension(each) for each in dimension or ())
+    dimensions = parse_dimensions(dimension)
     with session.connect() as client:
         found = client.search_metrics(
             name, project=project, environment=environment, dimensions=dimensions, limit=limit
@@ -146,13 +157,6 @@ def _span(since: str | None, from_: str | None, to: str | None) -> tuple[str, st
         back = DEFAULT_SINCE_S if since is None else parse_duration(since)
         begin = datetime.fromtimestamp(until - back, UTC)
     return for_api(begin), None if end is None else for_api(end)
-
-
-def _dimension(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not (name and colon and value):
-        raise Invalid(f"A dimension is written NAME:VALUE, such as instance:i-7, not {text!r}.")
-    return name, value
 
 
 def _write(place: str, text: str) -> None:
