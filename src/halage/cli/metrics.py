@@ -10,6 +10,7 @@ import typer
 
 from halage.base.errors import Invalid
 from halage.cli import terminal
+from halage.cli.documents import write_file
 from halage.cli.graph import bounds, number, picture, sparkline
 from halage.cli.session import session_of
 from halage.cli.words import (
@@ -163,8 +164,5 @@ def _write(place: str, text: str) -> None:
     if place == "-":
         sys.stdout.write(text)
         return
-    try:
-        Path(place).write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise Invalid(f"{place} cannot be written: {error.strerror}.") from error
+    write_file(Path(place), text)
     terminal.print_note(f"Wrote {place}.")
