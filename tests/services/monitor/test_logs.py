@@ -20,6 +20,7 @@ from halage.monitor.logs.model import FieldTest, Group, KeptLine, Line, Search
 from halage.monitor.logs.own import OwnLog
 from halage.monitor.logs.rules import CONTINUED, LONGEST_LINE
 from halage.monitor.logs.service import Logs
+from halage.monitor.logs.store import Source
 from halage.monitor.metrics.errors import MetricsFull
 from tests.clock import ManualClock
 from tests.services.monitor.logged import GROUP, ByHand, keeping, lines_of, spec_of, texts_of
@@ -176,6 +177,22 @@ async def test_too_much_at_once_costs_lines_and_leaves_a_mark(clock: ManualClock
     assert intake.take() == entries
     intake.settle(entries, entries)
     assert intake.append(ACCESS, "lb", [Line(1.0, b"x" * 3900)])
+
+
+async def test_a_disk_that_stays_full_leaves_one_mark_and_takes_no_more_memory(clock: ManualClock) -> None:
+    intake = Intake(clock.now, most_bytes=10_000)
+    for _ in range(1000):
+        intake.append(ACCESS, "lb", [Line(1.0, b"x" * 3900)])
+        intake.append(Group("", None), "", (), Source("access-log:7", 0, 1))
+        entries = intake.take()
+        assert len(entries) <= 10
+        intake.put_back(entries)
+    entries = intake.take()
+    assert [b"998 lines" in entry.lines[0].text for entry in entries if entry.lines] == [False, False, True]
+    intake.settle(entries, entries)
+    assert intake.take() == [], "what was told is told once"
+    for _ in range(2):
+        assert intake.append(ACCESS, "lb", [Line(1.0, b"x" * 3900)]), "all room is given back"
 
 
 async def test_lines_that_are_told_again_are_kept_and_counted_once(
