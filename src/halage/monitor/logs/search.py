@@ -127,9 +127,12 @@ class Searcher:
             sure = [line for line in found if line.id > next_row.last_id]
             if is_enough := len(sure) >= limit:
                 break
-            if self._elapsed() > deadline:
+            goes_on_before = next_row.last_id + 1
+            # Where that is no further than this search began, the next one would do the same again.
+            is_further = wanted.before is None or goes_on_before < wanted.before
+            if is_further and self._elapsed() > deadline:
                 sure.sort(key=lambda line: line.id, reverse=True)
-                return Page(tuple(sure), next_row.last_id + 1, True, tuple(problems))
+                return Page(tuple(sure), goes_on_before, True, tuple(problems))
         found.sort(key=lambda line: line.id, reverse=True)
         has_more = is_enough or len(found) > limit
         lines = tuple(found[:limit])
