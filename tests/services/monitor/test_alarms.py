@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
+from halage.base.database import Transaction
 from halage.base.errors import Conflict, HalageError
 from halage.monitor.alarms.actions import Standing
-from halage.monitor.alarms.errors import AlarmConflict, BadAlarm, NoSuchAlarm
+from halage.monitor.alarms.definitions import MOST_ALARMS
+from halage.monitor.alarms.errors import AlarmConflict, BadAlarm, NoSuchAlarm, TooManyAlarms
 from halage.monitor.alarms.model import State
+from halage.monitor.alarms.store import alarms_table
 from halage.monitor.metrics.errors import BadExpression
 from halage.monitor.metrics.model import Kind, Sample, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
@@ -214,6 +218,27 @@ async def test_a_disabled_alarm_is_evaluated_and_does_nothing_until_it_ends(plan
     shown = await plane.alarms.show(alarm.id)
     assert (shown.is_disabled, shown.disabled_until) == (False, None)
     assert [each.actor for each in await plane.journal("monitor:EnableAlarm")] == ["halage"]
+
+
+async def test_an_alarm_that_is_deleted_as_its_disablement_ends_stops_no_other_one(plane: Plane) -> None:
+    gone, other = await plane.define(name="gone"), await plane.define()
+    await plane.tick(load=1)
+    await plane.alarms.disable(gone.id, until=plane.ground.clock.now() + 15, actor="ada")
+    await plane.tick(load=1)
+    await plane.alarms.delete(gone.id, actor="ada")
+    await plane.tick(load=9)
+    assert await plane.state(other) is ALARM
+
+
+async def test_who_disables_an_alarm_for_longer_is_heard_to_the_last_moment(plane: Plane) -> None:
+    alarm = await plane.define()
+    now = plane.ground.clock.now()
+    await plane.alarms.disable(alarm.id, until=now + 15, actor="ada")
+    await plane.tick(load=1)
+    await plane.alarms.disable(alarm.id, until=now + 600, actor="ada")
+    await plane.ticks(2, load=9)
+    assert (await plane.alarms.show(alarm.id)).disabled_until == now + 600
+    assert await plane.journal("monitor:EnableAlarm") == []
 
 
 async def test_what_ended_while_it_was_muted_is_never_told(plane: Plane) -> None:
@@ -443,6 +468,25 @@ async def test_each_environment_gets_its_alarms_once_and_what_people_do_to_them_
         await plane.tick()
         assert len(await plane.alarms.list(project="shop")) == 4
     ground.close()
+
+
+async def test_where_people_have_all_alarms_that_there_may_be_an_environment_still_gets_its_own(
+    plane: Plane,
+) -> None:
+    alarm = await plane.define()
+
+    def fill(tx: Transaction) -> None:
+        row = dict(tx.execute(select(alarms_table)).mappings().one())
+        rows = [{**row, "id": None, "name": f"load {number}"} for number in range(MOST_ALARMS - 1)]
+        tx.execute(insert(alarms_table), rows)
+
+    await plane.ground.database.run(fill)
+    with pytest.raises(TooManyAlarms, match="there are 20000 alarms, and there may be 20000: delete some"):
+        await plane.define(name="one more")
+    plane.ground.town.places = [("shop", "prod")]
+    await plane.tick(load=9)
+    assert await plane.state(alarm) is ALARM
+    assert len(await plane.alarms.list(environment="prod")) == 4
 
 
 async def test_an_alarm_of_a_deleted_project_says_nothing_more(plane: Plane) -> None:

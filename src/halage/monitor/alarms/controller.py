@@ -237,7 +237,11 @@ class AlarmController:
         now = self._clock.now()
         for alarm in list(self._alarms.values()):
             if alarm.is_disabled and not alarm.is_muted_at(now):
-                self._alarms[alarm.id] = await self._database.run(definitions.enable, alarm.id, ledger.ACTOR)
+                enabled = await self._database.run(definitions.end_disablement, alarm.id, ledger.ACTOR)
+                if enabled is None:
+                    self._alarms.pop(alarm.id, None)
+                else:
+                    self._alarms[alarm.id] = enabled
 
     async def _release(self, deploying: frozenset[Place]) -> None:
         """Do what was held back, for alarms that are muted no more."""
