@@ -35,6 +35,7 @@ from halage.monitor.alarms.sealing import Box, definition_of, shown_form
 
 TRIAL_S = 20.0
 """How long a test message may take."""
+LONGEST_DISABLED_S = 10 * 366 * 86400
 
 
 class Alarms:
@@ -194,12 +195,8 @@ class Alarms:
 
     async def disable(self, alarm_id: int, *, until: float | None, actor: str) -> Alarm:
         """Do nothing when it changes, until a moment or until it is enabled. It is evaluated all the same."""
-        if until is not None and until <= self._clock.now():
-            allowed = "a moment in the future, or null: until it is enabled"
-            raise BadAlarm(
-                f"until: found {moment(until)}, which is over, allowed is {allowed}",
-                errors=[{"location": "until", "found": moment(until), "allowed": allowed}],
-            )
+        if until is not None:
+            _check_end(until, self._clock.now())
         alarm = await self._database.run(definitions.disable, alarm_id, until, actor)
         self._controller.changed((alarm_id,))
         return alarm
@@ -244,6 +241,20 @@ class Alarms:
                 f"period_s: found {definition.period_s}, allowed is {allowed}",
                 errors=[{"location": "period_s", "found": definition.period_s, "allowed": allowed}],
             )
+
+
+def _check_end(until: float, now: float) -> None:
+    """Raise BadAlarm unless a disablement may end then. Nothing is kept that no calendar can show."""
+    if now < until <= now + LONGEST_DISABLED_S:
+        return
+    allowed = "a moment within the next ten years, or null: until it is enabled"
+    found = "a moment that is further away" if until > now else "a moment before 1970"
+    if 0 <= until <= now:
+        found = f"{moment(until)}, which is over"
+    raise BadAlarm(
+        f"until: found {found}, allowed is {allowed}",
+        errors=[{"location": "until", "found": found, "allowed": allowed}],
+    )
 
 
 def _note_test(tx: Transaction, alarm: Alarm, actor: str) -> None:
