@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from halage.base.clock import Clock
@@ -35,7 +36,8 @@ from halage.monitor.alarms.sealing import Box, definition_of, shown_form
 
 TRIAL_S = 20.0
 """How long a test message may take."""
-LONGEST_DISABLED_S = 10 * 366 * 86400
+LAST_END = datetime(2600, 1, 1, tzinfo=UTC).timestamp()
+"""No disablement ends later: not every reader of the API has a calendar that goes further."""
 
 
 class Alarms:
@@ -244,11 +246,11 @@ class Alarms:
 
 
 def _check_end(until: float, now: float) -> None:
-    """Raise BadAlarm unless a disablement may end then. Nothing is kept that no calendar can show."""
-    if now < until <= now + LONGEST_DISABLED_S:
+    """Raise BadAlarm unless a disablement may end then."""
+    if now < until < LAST_END:
         return
-    allowed = "a moment within the next ten years, or null: until it is enabled"
-    found = "a moment that is further away" if until > now else "a moment before 1970"
+    allowed = "a moment in the future, before the year 2600, or null: until it is enabled"
+    found = "a later one" if until > now else "one before 1970"
     if 0 <= until <= now:
         found = f"{moment(until)}, which is over"
     raise BadAlarm(
