@@ -130,13 +130,16 @@ def test_a_series_that_was_refused_does_not_come_back_with_its_whole_past() -> N
 
 def test_label_values_that_come_and_go_are_forgotten() -> None:
     counters = Counters()
-    values = "".join('hits_total{{user="{0}-%d"}} 7\n' % number for number in range(6000))
+
+    def churn(scrape: int) -> str:
+        return "".join(f'hits_total{{user="{scrape}-{number}"}} 7\n' for number in range(6000))
+
     for scrape in range(8):
-        families, _ = parse_exposition(f"steady_total {scrape}\n" + values.format(scrape))
+        families, _ = parse_exposition(f"steady_total {scrape}\n" + churn(scrape))
         measured = list(counters.measure(families))
         counters.forget({(each.name, each.labels) for each in measured if each.name == "hits_total"})
     assert counters.remembered <= MOST_REMEMBERED
-    families, _ = parse_exposition("steady_total 9\n" + values.format(0))
+    families, _ = parse_exposition("steady_total 9\n" + churn(0))
     assert [(each.name, each.value) for each in counters.measure(families)] == [("steady_total", 2)], (
         "what was forgotten does not come back with its whole past"
     )
