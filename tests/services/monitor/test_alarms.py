@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from halage.base.database import Transaction
 from halage.base.errors import Conflict, HalageError
 from halage.monitor.alarms.actions import Standing
+from halage.monitor.alarms.controller import GRACE_S
 from halage.monitor.alarms.definitions import MOST_ALARMS
 from halage.monitor.alarms.errors import AlarmConflict, BadAlarm, NoSuchAlarm, TooManyAlarms
 from halage.monitor.alarms.model import State
@@ -63,6 +64,23 @@ async def test_m_of_n_and_a_period_of_a_minute(plane: Plane) -> None:
     assert await plane.changes(alarm) == [(NONE, OK)]
     await plane.tick(load=9)
     assert await plane.changes(alarm) == [(NONE, OK), (OK, ALARM)]
+
+
+async def test_what_is_written_a_second_after_the_end_of_a_period_counts(ground: AlarmGround) -> None:
+    """A scrape at the end of a tick, and counts of log lines, come after what the collector asks for."""
+    ground.grace_s = GRACE_S
+    async with alarm_plane(ground) as plane:
+        alarm = await plane.define(expression="sum(load)")
+        await ground.clock.advance(10)
+        plane.controller.on_tick(tick := plane.write({}), 10)
+        await ground.clock.advance(GRACE_S - 0.2)
+        assert await plane.changes(alarm) == []
+        plane.write({"load": 9.0}, at=tick)
+        await ground.clock.advance(0.2)
+        await plane.controller.settled()
+        assert await plane.changes(alarm) == [(NONE, ALARM)]
+        assert (await plane.alarms.history(alarm.id))[0].period_end == NOW + 10
+    ground.close()
 
 
 async def test_an_expression_may_be_arithmetic(plane: Plane) -> None:
