@@ -73,6 +73,9 @@ async def test_what_is_written_a_second_after_the_end_of_a_period_counts(ground:
         alarm = await plane.define(expression="sum(load)")
         await ground.clock.advance(10)
         plane.controller.on_tick(tick := plane.write({}), 10)
+        async with asyncio.timeout(PATIENCE_S):
+            while not ground.clock.is_waited_for:  # noqa: ASYNC110 - it is asked from outside
+                await asyncio.sleep(0.005)
         await ground.clock.advance(GRACE_S - 0.2)
         assert await plane.changes(alarm) == []
         plane.write({"load": 9.0}, at=tick)
