@@ -44,6 +44,8 @@ class Town:
     def __init__(self) -> None:
         self.places: list[tuple[str, str]] = []
         self.deploying: set[tuple[str, str]] = set()
+        self.empty: set[tuple[str, str]] = set()
+        """Places that never had a release."""
 
     async def environments(self) -> Sequence[WatchedEnvironment]:
         return [
@@ -57,6 +59,7 @@ class Town:
                 metrics_path=None,
                 domains=(),
                 is_deploying=(project, name) in self.deploying,
+                has_release=(project, name) not in self.empty,
             )
             for project, name in self.places
         ]

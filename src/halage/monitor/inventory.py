@@ -43,6 +43,8 @@ class WatchedEnvironment:
     domains: tuple[str, ...]
     """Its own host names, whose certificates are looked at."""
     is_deploying: bool
+    has_release: bool = True
+    """A release was deployed here or is on its way; before that there is nothing to measure."""
     secrets: tuple[str, ...] = ()
     """Values that are masked in what its instances print."""
 

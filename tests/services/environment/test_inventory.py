@@ -48,6 +48,7 @@ async def test_an_environment_is_told_with_all_that_its_site_says(
     prod = await _prod(inventory)
     assert (prod.wanted, prod.is_detailed, prod.metrics_path) == (2, True, "/metrics")
     assert (prod.domains, prod.is_deploying, prod.ended_units) == (("www.example.org",), False, ())
+    assert prod.has_release
     shown = {each.id: each for each in (await plane.environments.show(*PROD)).instances}
     assert {each.id for each in prod.instances} == set(shown)
     for each in prod.instances:
@@ -57,6 +58,7 @@ async def test_an_environment_is_told_with_all_that_its_site_says(
         assert (each.type.name, each.is_serving, each.restarts) == ("small", True, 0)
     dev = (await inventory.environments())[0]
     assert (dev.name, dev.wanted, dev.instances, dev.metrics_path) == ("dev", 0, (), None)
+    assert not dev.has_release
 
 
 async def test_without_a_change_nothing_is_asked_and_the_copy_is_the_same(
@@ -94,6 +96,7 @@ async def test_every_change_is_seen_at_the_next_call(
     ground.prober.answers.clear()
     deployment = await plane.begin(SITE)
     assert (await _prod(inventory)).is_deploying
+    assert (await _prod(inventory)).has_release, "it is on its way"
     assert await is_right()
     ground.prober.answers.set()
     await plane.deployed(deployment)

@@ -466,6 +466,10 @@ async def test_each_environment_gets_its_alarms_once_and_what_people_do_to_them_
 ) -> None:
     async with alarm_plane(ground) as plane:
         ground.town.places = [("shop", "prod")]
+        ground.town.empty = {("shop", "prod")}
+        await plane.tick()
+        assert await plane.alarms.list(project="shop") == [], "there is nothing to watch yet"
+        ground.town.empty.clear()
         await plane.tick()
         made = {each.definition.name: each for each in await plane.alarms.list(project="shop")}
         assert set(made) == {"prod-errors", "prod-latency", "prod-no-healthy-instance", "prod-certificate"}

@@ -144,11 +144,11 @@ class AlarmController:
         return frozenset(alarm.id for alarm in mutable if is_deploying(alarm.definition, deploying))
 
     async def ensure_defaults(self, inventory: Inventory) -> None:
-        """Make the alarms that come with each environment, and with the server, where they never were."""
+        """Make the alarms that come with an environment's first release, and with the server."""
         await self._ensure_defaults(await inventory.environments())
 
     async def _ensure_defaults(self, environments: Collection[WatchedEnvironment]) -> None:
-        places = {SERVER, *((each.project, each.name) for each in environments)}
+        places = {SERVER, *((each.project, each.name) for each in environments if each.has_release)}
         self._made &= places  # a project that is made anew gets its alarms anew
         for place in sorted(places - self._made):
             defaults = server_defaults() if place == SERVER else environment_defaults(*place)

@@ -177,7 +177,8 @@ class Collector:
     async def _look_around(self) -> None:
         try:
             async with asyncio.timeout(self._patience_s[DETAILED_TICK_S]):
-                self._environments = tuple(await self._inventory.environments())
+                found = await self._inventory.environments()
+                self._environments = tuple(environment for environment in found if environment.has_release)
             self._troubles.end("inventory")
         except Exception as error:  # those that were there are asked on
             self._troubles.begin("inventory", error)

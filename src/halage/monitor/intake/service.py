@@ -63,6 +63,7 @@ class Intake:
         self._ports = ports
         self._limits = limits
         self._keys = keys
+        self._place_of_key: dict[str, Place] = {}
         self._collection = Collection(ports.clock, limits)
         self._statsd = statsd
         self._listener: StatsdListener | None = None
@@ -191,8 +192,9 @@ class Intake:
         by_place = {(each.project, each.name): each for each in environments}
         for place in by_place.keys() - self._collection.quotas.keys():
             await self._begin(place)
-        keys = {self._keys.key_of(place): place for place in by_place}
-        self._collection.watch(by_place, keys)
+        if by_place.keys() != set(self._place_of_key.values()):
+            self._place_of_key = {self._keys.key_of(place): place for place in by_place}
+        self._collection.watch(by_place, self._place_of_key)
         return environments
 
     async def _begin(self, place: Place) -> None:

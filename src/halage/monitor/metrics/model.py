@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from halage.monitor.metrics.sketch import Sketch
 
@@ -37,9 +37,11 @@ class Kind(StrEnum):
     """A sketch of values seen during the tick. A second sample of a tick is merged with the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """A metric's name and its dimensions, sorted by name: what tells one series from all others."""
+class SeriesKey(NamedTuple):
+    """A metric's name and its dimensions, sorted by name: what tells one series from all others.
+
+    A tuple, because thousands are looked up every second and its hash is the interpreter's own.
+    """
 
     name: str
     dimensions: tuple[tuple[str, str], ...] = ()

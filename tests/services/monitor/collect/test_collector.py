@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -109,6 +110,13 @@ async def test_detailed_environments_are_sampled_every_second_and_nobody_else(ri
     ]
     assert [tick.resolution_s for tick in rig.machine.ticks[1:]] == [10]
     assert (START + 9, 1) in rig.ears.told
+
+
+async def test_an_environment_without_a_release_is_not_asked_about(rig: Rig) -> None:
+    rig.inventory.found = [environment("shop"), replace(environment("blog"), has_release=False)]
+    async with rig.running():
+        await rig.clock.pass_by(8)
+    assert [each.project for each in rig.source.ticks[-1].environments] == ["shop"]
 
 
 async def test_a_machine_that_slept_makes_up_for_nothing(rig: Rig) -> None:
