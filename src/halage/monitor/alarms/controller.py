@@ -179,10 +179,9 @@ class AlarmController:
 
     async def _let_come_in(self) -> None:
         """Return once nothing more is written of the period that ended last."""
-        if self._target is None:
-            return
-        wait_s = self._target + self._grace_s - self._clock.now()
-        await self._clock.sleep(min(wait_s, self._grace_s))
+        ended_at = self._target
+        if ended_at is not None and (wait_s := ended_at + self._grace_s - self._clock.now()) > 0:
+            await self._clock.sleep(min(wait_s, self._grace_s))
 
     def _next_ends(self) -> list[float]:
         """The moments that come next."""
