@@ -57,6 +57,8 @@ class Gatherer:
         self._intake = intake
         self._outputs: dict[str, _Output] = {}
         self._turn = 0
+        self._environments: Sequence[WatchedEnvironment] = ()
+        self._units: list[_Unit] = []
 
     @property
     def known(self) -> frozenset[str]:
@@ -65,7 +67,7 @@ class Gatherer:
 
     def unknown(self, environments: Sequence[WatchedEnvironment]) -> list[str]:
         """Units whose stored position is to be told (`learn`) before they are read."""
-        return [unit.id for unit in _units_of(environments) if unit.id not in self._outputs]
+        return [unit.id for unit in self._units_of(environments) if unit.id not in self._outputs]
 
     def learn(self, unit_id: str, position: int) -> None:
         """Say up to where a unit is kept."""
@@ -73,7 +75,7 @@ class Gatherer:
 
     async def gather(self, environments: Sequence[WatchedEnvironment], now: float) -> None:
         """One round: what is new of each learned unit, at most ROUND_BYTES, each time another one first."""
-        units = [unit for unit in _units_of(environments) if unit.id in self._outputs]
+        units = [unit for unit in self._units_of(environments) if unit.id in self._outputs]
         for gone in self._outputs.keys() - {unit.id for unit in units}:
             del self._outputs[gone]
         if not units:
@@ -85,15 +87,21 @@ class Gatherer:
                 return
             left -= await self._read(unit, self._outputs[unit.id], min(left, INSTANCE_BYTES), now)
 
+    def _units_of(self, environments: Sequence[WatchedEnvironment]) -> list[_Unit]:
+        if environments is not self._environments:  # the inventory's copy is the same until something changes
+            self._environments, self._units = environments, _units_of(environments)
+        return self._units
+
     async def _read(self, unit: _Unit, output: _Output, most: int, now: float) -> int:
         """Read on in one output; how many bytes were taken."""
         if output.is_done:
             return 0
         taken = 0
         try:
-            await self._skip_flood(unit, output, now)
             while taken < most and self._intake.has_room:
                 piece = await self._compute.read(unit.id, output.offset, READ_BYTES)
+                if len(piece.data) == READ_BYTES and await self._skip_flood(unit, output, now):
+                    continue
                 if not piece.data:
                     # Ended, and read once more after that was known: nothing comes any more.
                     if unit.has_ended:
@@ -108,19 +116,21 @@ class Gatherer:
             pass  # not started yet, or removed: the inventory will say which
         return taken
 
-    async def _skip_flood(self, unit: _Unit, output: _Output, now: float) -> None:
+    async def _skip_flood(self, unit: _Unit, output: _Output, now: float) -> bool:
+        """Go on near the end where too much lies ahead; says whether."""
         end = (await self._compute.read(unit.id, -1, 1)).next_offset
-        if end - output.offset > LAG_BYTES:
-            self._leave_gap(unit, output, end - KEPT_OF_FLOOD, now)
+        return end - output.offset > LAG_BYTES and self._leave_gap(unit, output, end - KEPT_OF_FLOOD, now)
 
-    def _leave_gap(self, unit: _Unit, output: _Output, to: int, now: float) -> None:
-        """Go on further down; a mark says how many bytes are missing."""
+    def _leave_gap(self, unit: _Unit, output: _Output, to: int, now: float) -> bool:
+        """Go on further down, if there is room for the mark that says how many bytes are missing."""
         start = output.offset - len(output.rest)
         mark = f"[Halage: {to - start} bytes are missing here: they came faster than logs are kept]"
         source = Source(unit.id, start, to)
-        if self._intake.append(unit.group, unit.stream, [Line(now, mark.encode())], source):
-            output.offset, output.rest = to, b""
-            self._intake.note_skipped(to - start)
+        if not self._intake.append(unit.group, unit.stream, [Line(now, mark.encode())], source):
+            return False
+        output.offset, output.rest = to, b""
+        self._intake.note_skipped(to - start)
+        return True
 
     def _take(self, unit: _Unit, output: _Output, data: bytes, now: float) -> bool:
         """Hand on the whole lines; says whether there was room for them."""

@@ -16,6 +16,9 @@ from halage.monitor.metrics.model import Buckets, Kind, SeriesKey
 from halage.monitor.metrics.points import Points, get_points, put_points
 from halage.monitor.metrics.sketch import Sketch
 
+_ROOM = 30
+"""Samples that an open block has room for beyond its last one."""
+
 
 class Block(Protocol):
     """Samples of one resolution over one span, open or packed. Packed it takes a tenth of the memory."""
@@ -43,16 +46,21 @@ class NumberBlock:
         self._resolution_s = resolution_s
         self._adds = adds
         self._packed = packed
-        self._numbers = None if packed else missing_numbers(size_of_block(resolution_s))
+        self._numbers = None if packed else missing_numbers(0)
+        """As far as there are samples, and some room: most blocks are in the middle of their hour."""
 
     def put(self, slot: int, value: float | Sketch) -> None:
         """Keep a sample."""
         assert not isinstance(value, Sketch)
-        if self._numbers is None:
-            self._numbers, self._packed = self._open(), b""
-        if self._adds and (before := self._numbers[slot]) == before:
+        numbers = self._numbers
+        if numbers is None:
+            numbers, self._packed = self._open(), b""
+            self._numbers = numbers
+        if slot >= len(numbers):
+            self._grow(numbers, slot + _ROOM)
+        if self._adds and (before := numbers[slot]) == before:
             value += before
-        self._numbers[slot] = value
+        numbers[slot] = value
 
     def add_to(self, buckets: Buckets) -> None:
         """Count the samples into buckets."""
@@ -63,9 +71,13 @@ class NumberBlock:
         """Close the block and return its bytes."""
         if self._numbers is not None:
             out = bytearray()
+            self._grow(self._numbers, size_of_block(self._resolution_s))
             put_numbers(out, self._numbers)
             self._packed, self._numbers = bytes(out), None
         return self._packed
+
+    def _grow(self, numbers: "array[float]", size: int) -> None:
+        numbers.extend(missing_numbers(min(size, size_of_block(self._resolution_s)) - len(numbers)))
 
     def _open(self) -> "array[float]":
         return get_numbers(self._packed, 0)[0]
