@@ -91,7 +91,7 @@ def logs(
     with session.connect() as client:
         if period_s is not None:
             _print_counts(session, client.count_logs(groups, conditions, period_s=period_s), period_s)
-            if since is None:
+            if since is None and not session.wants_json:
                 terminal.print_note("Of the last hour; --since says how far back to count.")
         elif follow:
             for line in client.tail_logs(groups, conditions, lines=lines):
