@@ -165,7 +165,7 @@ LOGS.add_typer(
 app.add_typer(LOGS)
 app.add_typer(
     _group(
-        "metrics",
+        "metric",
         "Metrics: what is measured, what an expression comes to, what a site measures itself.",
         [
             ("list", metrics.list_),
