@@ -45,6 +45,8 @@ class InstanceState(StrEnum):
     """In the balancer."""
     DRAINING = "draining"
     """Gets no new request; those under way go on."""
+    KEPT = "kept"
+    """Of the release before: out of the balancer's turn and running, so that it can be returned to at once."""
     STOPPING = "stopping"
     """Out of the balancer; its process is being ended."""
     STOPPED = "stopped"

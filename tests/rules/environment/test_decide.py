@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollout.decide import decide
 from halage.environment.rules import (
     CreateInstance,
     DeploymentFacts,
@@ -17,7 +18,6 @@ from halage.environment.rules import (
     RollBack,
     Situation,
     back_off_s,
-    decide,
 )
 from tests.rules.environment.world import NEW, OLD, World
 

@@ -3,14 +3,18 @@
 from dataclasses import replace
 
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollout.decide import decide
 from halage.environment.rules import (
     Action,
+    BeginBatch,
     CreateInstance,
     DeploymentFacts,
     Drain,
     End,
     Finish,
+    Halt,
     InstanceFacts,
+    Judged,
     Launch,
     LookAgain,
     Move,
@@ -20,7 +24,6 @@ from halage.environment.rules import (
     Route,
     RunReleaseCommand,
     Situation,
-    decide,
 )
 
 OLD, NEW = 1, 2
@@ -106,6 +109,11 @@ class World:
     def change(self, instance_id: str, **values: object) -> None:
         self.instances[instance_id] = replace(self.instances[instance_id], **values)  # type: ignore[arg-type]
 
+    def note(self, **values: object) -> None:
+        assert self.deployment is not None
+        rollout = replace(self.deployment.rollout, **values)  # type: ignore[arg-type]
+        self.deployment = replace(self.deployment, rollout=rollout)
+
     def carry_out(self, action: Action) -> None:
         if not isinstance(action, LookAgain):
             self.history.append(action)
@@ -129,8 +137,14 @@ class World:
                     instance_id, self.instances[instance_id].release_id, InstanceState.STARTING
                 )
                 self.instances[instance_id] = replace(blank, restart_at=at, strikes=strikes, since=self.now)
-            case Route(instance_id):
-                self.change(instance_id, in_balancer="serving")
+            case Route(instance_id, weight):
+                self.change(instance_id, in_balancer="serving", weight=weight)
+            case BeginBatch(number):
+                self.note(batch=number)
+            case Judged(verdict):
+                self.note(verdict=verdict)
+            case Halt(reason):
+                self.note(halted=reason)
             case Drain(instance_id):
                 self.change(instance_id, in_balancer="draining")
             case End(instance_id):
