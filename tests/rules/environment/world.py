@@ -6,6 +6,7 @@ from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.decide import decide
 from halage.environment.rules import (
     Action,
+    Answers,
     BeginBatch,
     CreateInstance,
     DeploymentFacts,
@@ -21,10 +22,12 @@ from halage.environment.rules import (
     Prepare,
     Restart,
     RollBack,
+    RolloutFacts,
     Route,
     RunReleaseCommand,
     Situation,
 )
+from halage.site.settings import DeploymentPlan, Policy
 
 OLD, NEW = 1, 2
 
@@ -43,16 +46,27 @@ class World:
         self.history: list[Action] = []
         self.finished: DeploymentState | None = None
         self.fewest_serving = 99
+        self.keep_old_s = 0.0
+        self.new_answers: Answers | None = None
+        self.old_answers: Answers | None = None
         self._next = 0
 
-    def deploy(self, release: int, deadline_s: float = 600.0) -> None:
+    def deploy(
+        self,
+        release: int,
+        deadline_s: float = 600.0,
+        policy: Policy = Policy.ROLLING_ADDITIONAL,
+        plan: DeploymentPlan = DeploymentPlan(),
+    ) -> None:
         self.finished = None
+        self.keep_old_s = plan.keep_old_s
         self.deployment = DeploymentFacts(
             id=7,
             state=DeploymentState.RUNNING,
             release_id=release,
             previous_release_id=self.current,
             deadline_at=self.now + deadline_s,
+            rollout=RolloutFacts(policy, plan, new_answers=self.new_answers, old_answers=self.old_answers),
         )
 
     @property
@@ -63,13 +77,14 @@ class World:
             current_release_id=self.current,
             deployment=self.deployment,
             instances=tuple(self.instances.values()),
+            keep_old_s=self.keep_old_s,
         )
 
     def serving(self, release: int | None = None) -> list[InstanceFacts]:
         return [
             i
             for i in self.instances.values()
-            if i.in_balancer == "serving" and i.died is None and release in (None, i.release_id)
+            if i.in_balancer == "serving" and i.died is None and i.is_up and release in (None, i.release_id)
         ]
 
     def step(self) -> bool:

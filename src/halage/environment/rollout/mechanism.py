@@ -141,9 +141,13 @@ def _fill(situation: Situation, sides: Sides, course: Course) -> list[Action]:
 
 def _hold_the_fort(situation: Situation, sides: Sides, course: Course) -> list[Action]:
     """Until the switch the old release carries the visitors, also when more instances are wanted."""
-    if not course.strategy.is_switched or course.is_back or course.previous is None:
+    strategy = course.strategy
+    if not strategy.is_switched or course.is_back or course.previous is None:
         return []
-    if len(sides.new_serving) >= situation.wanted:
+    has_switched = sum(each.state is InstanceState.SERVING for each in sides.mine) > (
+        strategy.first if strategy.is_judged else 0
+    )
+    if has_switched or sides.draining:
         return []
     old = [each for each in sides.others if each.release_id == course.previous]
     if not old or len(old) != len(sides.others):

@@ -87,9 +87,11 @@ def strategy_of(policy: Policy, plan: DeploymentPlan, wanted: int) -> Strategy:
     match policy:
         case Policy.ALL_AT_ONCE:
             return Strategy(policy, wanted, 0, everything, everything, wanted)
-        case Policy.ROLLING:
-            return Strategy(policy, wanted, 0, size, 0, max(wanted - size, 1))
-        case Policy.ROLLING_ADDITIONAL:
+        case Policy.ROLLING if wanted > 1:
+            # The last one is never stopped first, also when fewer are wanted than when it began.
+            size = min(size, wanted - 1)
+            return Strategy(policy, wanted, 0, size, 0, wanted - size)
+        case Policy.ROLLING_ADDITIONAL | Policy.ROLLING:
             return Strategy(policy, wanted, 0, size, size, wanted)
         case Policy.IMMUTABLE:
             return Strategy(policy, wanted, 1, everything, everything, wanted, True, keeps_old=keeps)
