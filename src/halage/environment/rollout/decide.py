@@ -167,6 +167,8 @@ def _slowest(situation: Situation, deployment: DeploymentFacts) -> str | None:
 def _stand_still(situation: Situation, deployment: DeploymentFacts) -> list[Action]:
     if deployment.rollout.has_successor:
         return [Finish(DeploymentState.FAILED)]
+    if situation.now >= deployment.deadline_at:  # whole nevertheless, or it would have turned round
+        return [Finish(DeploymentState.SUCCEEDED)]
     return [_until_deadline(situation, deployment)]
 
 
