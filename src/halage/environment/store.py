@@ -24,6 +24,7 @@ from sqlalchemy.engine import Row
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollouts import delete_rollouts
 
 environments_table = Table(
     "environments",
@@ -309,6 +310,7 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
     instances = select(instances_table.c.id).where(instances_table.c.project == project)
     deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
     deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+    delete_rollouts(tx, deleted.deployments)
     for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
         tx.execute(delete(table).where(table.c.project == project))
     return deleted

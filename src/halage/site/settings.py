@@ -141,6 +141,8 @@ class DeploymentPlan:
     keep_old_s: float = 300.0
     """How long the old instances of immutable and blue/green stay, out of the balancer, to go back at once."""
     canary: CanaryPlan = CanaryPlan()
+    maximum: int | None = None
+    """Instances at once on the way, old and new together; None: as many as an environment may have (100)."""
 
 
 # -- 5. balancer
