@@ -31,6 +31,7 @@ from halage.environment.orders import DeploymentOrder
 from halage.environment.places import Places
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
+from halage.environment.traffic import NO_TRAFFIC, Traffic
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.model import Run, RunState
 from halage.pipeline.service import Pipeline
@@ -105,6 +106,7 @@ class Ground:
         self.limits = Limits()
         self.build_limits = BuildLimits()
         self.sandbox_warning: str | None = None
+        self.traffic: Traffic = NO_TRAFFIC
         self.notes = Notes()
 
     def close(self) -> None:
@@ -319,6 +321,7 @@ async def _environments(
         sealer=ground.secrets,
         types=STANDARD_TYPES,
         limits=ground.limits,
+        traffic=ground.traffic,
     )
     await machinery.routing.load(await database.run(ledger.plans))
     controller = EnvironmentController(

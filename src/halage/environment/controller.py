@@ -17,9 +17,9 @@ from halage.environment.launch import probe_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.probe import Prober
-from halage.environment.routing import route_name
 from halage.environment.rollout.decide import decide
 from halage.environment.rollout.phases import phase_of
+from halage.environment.routing import route_name
 from halage.environment.rules import (
     Answers,
     DeploymentFacts,
@@ -160,9 +160,7 @@ class EnvironmentController:
             return
         last = book.rollout.timeline[-1][:2] if book.rollout.timeline else None
         if last != [phase, book.rollout.batch]:
-            await self._m.database.run(
-                rollouts.note_phase, book.under_way.id, phase, book.rollout.batch
-            )
+            await self._m.database.run(rollouts.note_phase, book.under_way.id, phase, book.rollout.batch)
             self.note_change()
 
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:

@@ -126,9 +126,7 @@ def begin(tx: Transaction, deployment_id: int, server_deadline_s: float) -> str:
     return "started"
 
 
-def propose(
-    tx: Transaction, place: Place, release_id: int, kind: str, server_deadline_s: float
-) -> Proposal:
+def propose(tx: Transaction, place: Place, release_id: int, kind: str, server_deadline_s: float) -> Proposal:
     """What a deployment of a release would be, by its own settings and what runs now."""
     environment = store.environment_row(tx, place)
     assert environment is not None
@@ -321,6 +319,7 @@ def finish(tx: Transaction, deployment_id: int, state: DeploymentState) -> None:
         after |= {"release": numbers[row.release_id]}
         if row.previous_release_id is not None:
             # What people rolled back from is not where the next rollback returns to by itself.
+            # What was swapped out is as good as what was swapped in.
             state_before = "left" if row.kind == "rollback" else "good"
             store.set_release_state(tx, row.previous_release_id, state_before)
         store.set_release_state(tx, row.release_id, "current")

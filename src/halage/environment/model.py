@@ -46,7 +46,7 @@ class InstanceState(StrEnum):
     DRAINING = "draining"
     """Gets no new request; those under way go on."""
     KEPT = "kept"
-    """Of the release before: out of the balancer's turn and running, so that it can be returned to at once."""
+    """Of the release before: gets no requests and runs on, so that it can be returned to at once."""
     STOPPING = "stopping"
     """Out of the balancer; its process is being ended."""
     STOPPED = "stopped"

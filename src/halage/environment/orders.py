@@ -12,14 +12,17 @@ from halage.environment import ledger, store
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.errors import (
     DeploymentEnded,
+    DeploymentRefused,
     NoSuchDeployment,
     NoSuchEnvironment,
     NoSuchRelease,
     NoSuchVariable,
     NothingDeployed,
+    NothingKept,
     NothingToReturnTo,
 )
-from halage.environment.model import Deployment, DeploymentState
+from halage.environment.model import Deployment, DeploymentState, InstanceState
+from halage.environment.rollout.refusals import find_refusals
 from halage.environment.store import Place
 from halage.environment.views import deployment_view
 from halage.site.model import EnvironmentPlan, Site
@@ -107,6 +110,32 @@ def order_rollback(
     """Record a rollback to the last good release, or to release `number`; returns what `order` does."""
     rows = rows_of(tx, place)
     current = rows.environment.current_release_id
+    target = returnable(tx, place, number)
+    before, after = _release_number(rows, current), {"release": target.number}
+    return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
+
+
+def order_swap(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
+    """Record the exchange of what serves and what is kept; returns what `order` does. Raises NothingKept."""
+    rows = rows_of(tx, place)
+    kept = {row.release_id for row in rows.instances if row.state == InstanceState.KEPT}
+    current = rows.environment.current_release_id
+    target = next((key for key in sorted(kept, reverse=True) if key != current), None)
+    if target is None or current is None:
+        raise NothingKept(
+            f"{place[0]} {place[1]} keeps no instances of another release: the policies immutable and"
+            " blue_green keep them for deployments.keep_old; `halage env rollback` starts new ones"
+        )
+    before, after = _release_number(rows, current), _release_number(rows, target)
+    return _insert(tx, place, "swap", target, actor, before, after)
+
+
+def returnable(tx: Transaction, place: Place, number: int | None) -> Any:
+    """The release that a return to `number` (None: to the last good one) leads to.
+
+    Raises NoSuchRelease, NothingToReturnTo.
+    """
+    current = rows_of(tx, place).environment.current_release_id
     releases = store.release_rows(tx, place)
     target = _last_good(place, releases) if number is None else _numbered(place, releases, number)
     if target.id == current:
@@ -119,8 +148,7 @@ def order_rollback(
             f"release v{target.number} is {target.state} and cannot be returned to; "
             "`halage env releases` lists those that are good"
         )
-    before, after = _release_number(rows, current), {"release": target.number}
-    return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
+    return target
 
 
 def _release_number(rows: store.EnvironmentRows, release_id: int | None) -> dict[str, Any]:
@@ -141,12 +169,20 @@ def _numbered(place: Place, releases: list[Any], number: int) -> Any:
     raise NoSuchRelease(f"{place[0]} {place[1]} has no release v{number}; `halage env releases` lists them")
 
 
-def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
-    """Record a restart: the current bundle with today's variables; returns what `order` does."""
+def order_restart(
+    tx: Transaction, place: Place, actor: str, server_deadline_s: float
+) -> tuple[int, list[int]]:
+    """Record a restart: the current bundle with today's variables; returns what `order` does.
+
+    Raises NothingDeployed, and DeploymentRefused where the policy cannot be kept.
+    """
     rows = rows_of(tx, place)
     current_id = rows.environment.current_release_id
     if current_id is None:
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: push a commit first")
+    refusals = find_refusals(ledger.propose(tx, place, current_id, "restart", server_deadline_s))
+    if refusals:
+        raise DeploymentRefused(f"{place[0]} {place[1]} is not restarted: {'; '.join(refusals)}")
     current = rows.releases[current_id]
     site = Configuration.from_document(current.configuration).site
     release_id = store.insert_release(
@@ -165,7 +201,11 @@ def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[
     return _insert(tx, place, "restart", release_id, actor, before, after)
 
 
-_ORDERS = {"rollback": "environment:Rollback", "restart": "environment:Restart"}
+_ORDERS = {
+    "rollback": "environment:Rollback",
+    "restart": "environment:Restart",
+    "swap": "environment:Swap",
+}
 
 
 def _insert(

@@ -75,7 +75,7 @@ class RolloutFacts:
     """By which policy a deployment goes, and how far it is."""
 
     policy: Policy = Policy.ROLLING_ADDITIONAL
-    plan: DeploymentPlan = DeploymentPlan()
+    plan: DeploymentPlan = DeploymentPlan()  # noqa: RUF009 - frozen
     batch: int = 0
     """The batch under way: 1, 2, 3 ... ; 0 before the first."""
     halted: str | None = None
@@ -277,9 +277,7 @@ def keep(situation: Situation, weight_of: Callable[[InstanceFacts], int]) -> lis
     return actions
 
 
-def _keep_one(
-    situation: Situation, instance: InstanceFacts, is_protected: bool, weight: int
-) -> list[Action]:
+def _keep_one(situation: Situation, instance: InstanceFacts, is_protected: bool, weight: int) -> list[Action]:
     state = instance.state
     if state is InstanceState.STOPPING:
         return [] if instance.is_ending else [End(instance.id)]

@@ -49,6 +49,8 @@ RELEASE_GRACE_S = 2.0
 """What a release command gets to end by itself when its deployment is turned round."""
 RELEASE_UNIT = "r-"
 
+_Work = Callable[[Place, ledger.Book], Coroutine[Any, Any, None]]
+
 
 def release_unit(deployment_id: int) -> str:
     """The unit that runs the release command of a deployment: found again, never started twice."""
@@ -84,9 +86,9 @@ class Steps:
         """Carry out one action."""
         match action:
             case Prepare():
-                self._beside(place, "prepare", book, self._prepare(place, book))
+                self._beside(place, "prepare", book, self._prepare)
             case RunReleaseCommand():
-                self._beside(place, "release", book, self._run_release_command(place, book))
+                self._beside(place, "release", book, self._run_release_command)
             case CreateInstance(release_id):
                 await self._create(place, release_id, book)
             case Launch(instance_id):
@@ -154,20 +156,18 @@ class Steps:
                 ledger.fail, deployment_id, f"the balancer refuses its route: {reason}"
             )
 
-    def _beside(self, place: Place, name: str, book: ledger.Book, work: Coroutine[Any, Any, None]) -> None:
+    def _beside(self, place: Place, name: str, book: ledger.Book, work: _Work) -> None:
         self._busy[place].add(name)
-        task = self._finish_beside(place, name, book.under_way.id, work)
+        task = self._finish_beside(place, name, book, work)
         self._tasks.start(task, f"{name} {route_name(place)}")
 
-    async def _finish_beside(
-        self, place: Place, name: str, deployment_id: int, work: Coroutine[Any, Any, None]
-    ) -> None:
+    async def _finish_beside(self, place: Place, name: str, book: ledger.Book, work: _Work) -> None:
         """What goes wrong in a way that nobody foresaw fails the deployment, and nothing else."""
         try:
-            await work
+            await work(place, book)
         except Exception as error:
             log.exception("step failed", action=f"environment:{name}", subject=route_name(place))
-            await self._m.database.insist(ledger.fail, deployment_id, f"{name} failed: {error!r}")
+            await self._m.database.insist(ledger.fail, book.under_way.id, f"{name} failed: {error!r}")
         finally:
             self._busy[place].discard(name)
             self._wake(place)

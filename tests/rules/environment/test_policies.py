@@ -69,7 +69,9 @@ def test_new_ones_of_a_switch_serve_nobody_until_all_are_ready() -> None:
     world.deploy(NEW, policy=Policy.BLUE_GREEN, plan=PLAN)
     while not world.serving(NEW):
         world.step()
-        if not any(i.state is InstanceState.SERVING and i.release_id == NEW for i in world.instances.values()):
+        if not any(
+            i.state is InstanceState.SERVING and i.release_id == NEW for i in world.instances.values()
+        ):
             assert len(world.serving(OLD)) == 3
         world.happen()
     assert len(world.serving(NEW)) == 3
@@ -79,9 +81,7 @@ def test_new_ones_of_a_switch_serve_nobody_until_all_are_ready() -> None:
 def test_old_ones_are_kept_for_their_time_and_then_ended() -> None:
     world = _running(2)
     world.deploy(NEW, policy=Policy.BLUE_GREEN, plan=PLAN)
-    while world.finished is None:
-        world.step()
-        world.happen()
+    _to_end(world)
     kept = [i for i in world.instances.values() if i.state is InstanceState.KEPT]
     assert [i.release_id for i in kept] == [OLD, OLD]
     assert all(i.in_balancer == "draining" for i in kept), "it is still checked there"
@@ -96,15 +96,11 @@ def test_old_ones_are_kept_for_their_time_and_then_ended() -> None:
 def test_a_swap_takes_the_kept_ones_back_and_starts_none() -> None:
     world = _running(2)
     world.deploy(NEW, policy=Policy.BLUE_GREEN, plan=PLAN)
-    while world.finished is None:
-        world.step()
-        world.happen()
+    _to_end(world)
     for release in (OLD, NEW, OLD):
         world.history.clear()
         world.deploy(release, policy=Policy.BLUE_GREEN, plan=PLAN)
-        while world.finished is None:
-            world.step()
-            world.happen()
+        _to_end(world)
         assert not any(isinstance(action, CreateInstance) for action in world.history)
         assert len(world.serving(release)) == 2
         assert sum(i.state is InstanceState.KEPT for i in world.instances.values()) == 2
@@ -113,9 +109,7 @@ def test_a_swap_takes_the_kept_ones_back_and_starts_none() -> None:
 def test_a_clock_that_is_set_back_keeps_nothing_for_ever() -> None:
     world = _running(2)
     world.deploy(NEW, policy=Policy.BLUE_GREEN, plan=PLAN)
-    while world.finished is None:
-        world.step()
-        world.happen()
+    _to_end(world)
     world.now -= 3600
     world.settle()
     assert len(world.instances) == 2
@@ -159,7 +153,9 @@ def test_a_canary_that_answers_worse_goes_at_once_and_says_why(answers: Answers,
     world.deploy(NEW, policy=Policy.CANARY, plan=PLAN)
     world.settle()
     assert world.finished is DeploymentState.ROLLED_BACK
-    assert cause in next(action.reason for action in world.history if hasattr(action, "reason") and action.reason)
+    assert cause in next(
+        action.reason for action in world.history if hasattr(action, "reason") and action.reason
+    )
     assert len(world.serving(OLD)) == len(world.instances) == 4
 
 
@@ -382,6 +378,12 @@ def _creations_by_step(world: World) -> list[int]:
             created.append(number)
         world.happen()
     return created
+
+
+def _to_end(world: World) -> None:
+    while world.finished is None:
+        world.step()
+        world.happen()
 
 
 def _halted() -> World:

@@ -147,9 +147,7 @@ def _failure_of(instance: InstanceFacts) -> str | None:
     return None
 
 
-def _worse_canary(
-    situation: Situation, deployment: DeploymentFacts, strategy: Strategy
-) -> RollBack | None:
+def _worse_canary(situation: Situation, deployment: DeploymentFacts, strategy: Strategy) -> RollBack | None:
     rollout = deployment.rollout
     if not strategy.is_judged or not is_proving(deployment, strategy) or rollout.verdict is not None:
         return None

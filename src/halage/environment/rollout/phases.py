@@ -27,7 +27,11 @@ def phase_of(situation: Situation) -> str | None:
     strategy = strategy_for(deployment, situation.wanted)
     sides = sides_of(situation, deployment.release_id)
     proving = is_proving(deployment, strategy)
-    if len(sides.mine) < strategy.reach(deployment.rollout.batch) and not sides.draining and not sides.stopping:
+    if (
+        len(sides.mine) < strategy.reach(deployment.rollout.batch)
+        and not sides.draining
+        and not sides.stopping
+    ):
         return "prove" if proving else "start"
     if any(each.state is InstanceState.STARTING for each in sides.mine):
         return "prove" if proving else "start"

@@ -60,8 +60,8 @@ def _stops_all(proposal: Proposal) -> str | None:
     if size < proposal.wanted:
         return None
     return (
-        f"rolling stops {size} of {_count(proposal.wanted)} before what replaces them serves, and leaves none:"
-        " have more instances, a smaller batch, or the policy rolling_additional"
+        f"rolling stops {size} of {_count(proposal.wanted)} before what replaces them serves, and leaves"
+        " none: have more instances, a smaller batch, or the policy rolling_additional"
     )
 
 
@@ -71,8 +71,9 @@ def _too_many(proposal: Proposal, strategy: Strategy) -> str | None:
     if needed <= most:
         return None
     return (
-        f"{proposal.policy} has {needed} instances at once ({proposal.wanted} and {strategy.surge} beside them),"
-        f" and at most {most} may run (deployments.maximum): raise it, or choose a policy that needs fewer"
+        f"{proposal.policy} has {needed} instances at once ({proposal.wanted} and {strategy.surge} beside"
+        f" them), and at most {most} may run (deployments.maximum):"
+        " raise it, or choose a policy that needs fewer"
     )
 
 
