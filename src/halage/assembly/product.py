@@ -14,6 +14,7 @@ from halage.access.rules import check
 from halage.access.service import Access
 from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
+from halage.assembly.traffic import MetricTraffic
 from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.base.clock import Clock
 from halage.base.database import Database
@@ -104,14 +105,14 @@ async def build_product(
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
         ground = await _lay_ground(stack, settings, clock, journal, database, access)
-        ear, variables = _Ear(), SiteVariables()
+        ear, variables, traffic = _Ear(), SiteVariables(), MetricTraffic()
         machinery, environment_controller, environments = await _build_environments(
-            stack, ground, ear, variables
+            stack, ground, ear, variables, traffic
         )
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller), own_log
         )
-        variables.intake = monitoring.intake
+        variables.intake, traffic.reader = monitoring.intake, monitoring.store
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
@@ -156,7 +157,7 @@ async def _lay_ground(
 
 
 async def _build_environments(
-    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables
+    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables, traffic: MetricTraffic
 ) -> tuple[Machinery, EnvironmentController, Environments]:
     settings = ground.settings
     machinery = Machinery(
@@ -170,6 +171,7 @@ async def _build_environments(
         sealer=ground.access.secrets,
         types=settings.instance_types,
         limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
+        traffic=traffic,
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))

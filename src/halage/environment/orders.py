@@ -23,6 +23,7 @@ from halage.environment.errors import (
 )
 from halage.environment.model import Deployment, DeploymentState, InstanceState
 from halage.environment.rollout.refusals import find_refusals
+from halage.environment.rollouts import rollout_row
 from halage.environment.store import Place
 from halage.environment.views import deployment_view
 from halage.site.model import EnvironmentPlan, Site
@@ -284,7 +285,8 @@ def _shown(tx: Transaction, row: Any) -> Deployment:
     instances = store.instance_rows(tx, (row.project, row.environment))
     done = sum(i.release_id == row.release_id and i.state == "serving" for i in instances)
     environment = store.environment_row(tx, (row.project, row.environment))
-    return deployment_view(row, releases, done, environment.instances if environment is not None else None)
+    scaled = environment.instances if environment is not None else None
+    return deployment_view(row, releases, done, scaled, rollout_row(tx, row.id))
 
 
 def set_variable(tx: Transaction, place: Place, name: str, stored: StoredVariable, actor: str) -> None:

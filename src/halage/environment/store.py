@@ -24,7 +24,7 @@ from sqlalchemy.engine import Row
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.environment.model import DeploymentState, InstanceState
-from halage.environment.rollouts import delete_rollouts
+from halage.environment.rollouts import delete_rollouts, rollout_row
 
 environments_table = Table(
     "environments",
@@ -325,6 +325,8 @@ class EnvironmentRows:
     releases: dict[int, Row[Any]]
     deployment: Row[Any] | None
     variables: list[Row[Any]]
+    rollout: Row[Any] | None = None
+    """Of the deployment, while it is under way."""
 
 
 def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRows:
@@ -338,4 +340,5 @@ def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRo
         wanted |= {row.release_id, row.previous_release_id}
     releases = releases_by_id(tx, wanted)
     deployment = latest[0] if latest else None
-    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place))
+    rollout = rollout_row(tx, open_ones[0].id) if open_ones else None
+    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place), rollout)

@@ -22,6 +22,7 @@ from halage.web.api import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     server,
 )
@@ -46,6 +47,7 @@ _ROUTERS = (
     jobs.router,
     environments.router,
     environments.deployments_router,
+    rollouts.router,
     events.router,
     metrics.router,
     metric_intake.router,

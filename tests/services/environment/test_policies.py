@@ -61,9 +61,7 @@ async def test_each_policy_leads_back_when_the_second_batch_fails(ground: Ground
 async def test_old_instances_are_kept_and_a_swap_takes_them_back_without_a_start(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         site = by(Policy.BLUE_GREEN, run=RunPlan(start="serve", release_command="migrate"))
-        ground.compute.script_for = lambda spec: (
-            Script(exit_code=0) if spec.id.startswith("r-") else Script()
-        )
+        ground.compute.script_for = lambda spec: Script(exit_code=0) if spec.id.startswith("r-") else Script()
         await plane.deploy_whole(site)
         await plane.deploy_whole(site, run_id=2)
         assert await _kept(plane) == 4
