@@ -83,10 +83,8 @@ def _print_plan(plan: dict[str, Any]) -> None:
             *facts,
             ("serving", f"{rehearsal['fewest_serving']} of {wanted} at the least"),
             ("running", f"{rehearsal['most_running']} at the most"),
-            (
-                "time",
-                f"{duration(rehearsal['duration_s'])} ({source}); deadline {duration(plan['deadline_s'])}",
-            ),
+            ("time", f"{duration(rehearsal['duration_s'])} ({source})"),
+            ("deadline", duration(plan["deadline_s"])),
             ("extra cost", f"{rehearsal['extra_instance_hours']:.2f} instance-hours{kept}"),
         ]
     )

@@ -27,14 +27,6 @@ class DeploymentEnded(Conflict):
     """This deployment has ended already."""
 
 
-class DeploymentRefused(Conflict):
-    """The policy of this environment cannot be kept: nothing was begun."""
-
-
-class NothingKept(Conflict):
-    """The instances of the release before are not there any more."""
-
-
 class BadVariable(Invalid):
     """This is not a usable environment variable."""
 

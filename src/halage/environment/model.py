@@ -136,7 +136,7 @@ class Deployment:
     policy: str | None = None
     """By which it goes; None before it begins."""
     phase: str = ""
-    """Where it stands while it is under way: start, prove, judge, switch, drain, stop, pause, halted, back."""
+    """Where it stands while it is under way: one of `rollout.phases.PHASES`; else empty."""
     batch: int = 0
     batches: int = 0
     """The batch under way, and how many there are; 0 when that is not known."""

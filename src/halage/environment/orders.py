@@ -7,18 +7,17 @@ from typing import Any
 from sqlalchemy import select
 
 from halage.base.database import Transaction
+from halage.base.errors import Conflict
 from halage.base.ids import new_id
 from halage.environment import ledger, store
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.errors import (
     DeploymentEnded,
-    DeploymentRefused,
     NoSuchDeployment,
     NoSuchEnvironment,
     NoSuchRelease,
     NoSuchVariable,
     NothingDeployed,
-    NothingKept,
     NothingToReturnTo,
 )
 from halage.environment.model import Deployment, DeploymentState, InstanceState
@@ -117,13 +116,16 @@ def order_rollback(
 
 
 def order_swap(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
-    """Record the exchange of what serves and what is kept; returns what `order` does. Raises NothingKept."""
+    """Record the exchange of what serves and what is kept; returns what `order` does.
+
+    Raises NothingToReturnTo.
+    """
     rows = rows_of(tx, place)
     kept = {row.release_id for row in rows.instances if row.state == InstanceState.KEPT}
     current = rows.environment.current_release_id
     target = next((key for key in sorted(kept, reverse=True) if key != current), None)
     if target is None or current is None:
-        raise NothingKept(
+        raise NothingToReturnTo(
             f"{place[0]} {place[1]} keeps no instances of another release: the policies immutable and"
             " blue_green keep them for deployments.keep_old; `halage env rollback` starts new ones"
         )
@@ -175,7 +177,7 @@ def order_restart(
 ) -> tuple[int, list[int]]:
     """Record a restart: the current bundle with today's variables; returns what `order` does.
 
-    Raises NothingDeployed, and DeploymentRefused where the policy cannot be kept.
+    Raises NothingDeployed, and Conflict where the policy cannot be kept.
     """
     rows = rows_of(tx, place)
     current_id = rows.environment.current_release_id
@@ -183,7 +185,7 @@ def order_restart(
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: push a commit first")
     refusals = find_refusals(ledger.propose(tx, place, current_id, "restart", server_deadline_s))
     if refusals:
-        raise DeploymentRefused(f"{place[0]} {place[1]} is not restarted: {'; '.join(refusals)}")
+        raise Conflict(f"{place[0]} {place[1]} is not restarted: {'; '.join(refusals)}")
     current = rows.releases[current_id]
     site = Configuration.from_document(current.configuration).site
     release_id = store.insert_release(

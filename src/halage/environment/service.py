@@ -111,7 +111,7 @@ class Environments:
         return await self.deployment(deployment_id)
 
     async def swap(self, project: str, name: str, *, actor: str) -> Deployment:
-        """Exchange the instances that serve and those that are kept: at once. Raises NothingKept."""
+        """Exchange the instances that serve and those that are kept: at once. Raises NothingToReturnTo."""
         place = (project, name)
         deployment_id, superseded = await self._m.database.run(orders.order_swap, place, actor)
         self._controller.wake(place)

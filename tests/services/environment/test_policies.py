@@ -1,13 +1,14 @@
-"""Deployments by each policy over drivers that hold to their order: what runs, what is kept, what is refused."""
+"""Deployments by each policy over drivers in memory: what runs, what is kept, what is refused."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from halage.base.errors import Conflict
 from halage.compute.drivers.memory import Script
 from halage.compute.model import UnitSpec
-from halage.environment.errors import DeploymentRefused, NothingKept
+from halage.environment.errors import NothingToReturnTo
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.store import Place
 from halage.environment.traffic import NoTraffic, Served
@@ -37,7 +38,7 @@ async def test_each_policy_brings_the_new_release_whole(ground: Ground, policy: 
         assert ground.visitors_reach() == ["2"] * 4
         report = await plane.environments.report(deployment.id)
         assert report.policy == policy
-        assert [phase.phase for phase in report.phases][0] == "prepare"
+        assert report.phases[0].phase == "prepare"
 
 
 @pytest.mark.parametrize("policy", list(Policy))
@@ -117,7 +118,7 @@ async def test_what_is_kept_is_found_again_by_the_next_control_plane_and_ended_i
 async def test_there_is_nothing_to_swap_where_nothing_is_kept(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         await plane.deploy_whole(by(Policy.ROLLING))
-        with pytest.raises(NothingKept, match="keeps no instances of another release"):
+        with pytest.raises(NothingToReturnTo, match="keeps no instances of another release"):
             await plane.environments.swap(*PROD, actor="ada")
 
 
@@ -129,7 +130,7 @@ async def test_a_policy_that_cannot_be_kept_is_refused_before_anything_is_begun(
         assert refused.state is DeploymentState.FAILED
         assert "rolling stops 1 of 1 instance before what replaces them serves" in refused.reason
         assert ground.notes.told == told
-        with pytest.raises(DeploymentRefused, match="rolling stops 1 of 1 instance"):
+        with pytest.raises(Conflict, match="rolling stops 1 of 1 instance"):
             await plane.environments.restart(*PROD, actor="ada")
         assert ground.visitors_reach() == ["1"]
         entries = [entry.action for entry in await ground.entries()]

@@ -155,7 +155,7 @@ class RollbackWanted(RequestBody):
 
 
 class PlanWanted(RequestBody):
-    """Whose plan: a release to return to (null: the current one anew), and by which policy (null: its own)."""
+    """Of which release (null: the current one anew), and by which policy (null: its own)."""
 
     release: Number | None = None
     policy: Policy | None = None

@@ -27,9 +27,7 @@ class Rehearsal(View):
     fewest_serving: int = Field(description="The lowest capacity on the way.")
     most_running: int
     duration_s: float
-    extra_instance_hours: float = Field(
-        description="Beyond those of the wanted number, what is kept counted."
-    )
+    extra_instance_hours: float = Field(description="Beyond the wanted number, with what is kept.")
     kept: int
 
 
