@@ -9,6 +9,7 @@ from halage.base.database import Transaction
 from halage.environment import store
 from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.settings import freezing
 from halage.environment.store import Place
 from halage.site.model import EnvironmentPlan
 
@@ -55,6 +56,7 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     waiting = store.deployments_in(tx, [DeploymentState.WAITING.value], place)
     instances = store.instance_rows(tx, place)
     wanted = {row.release_id for row in instances} | {environment.current_release_id}
+    wanted |= {row.started_release_id for row in instances}
     for row in (*running, *waiting):
         wanted |= {row.release_id, row.previous_release_id}
     releases = store.releases_by_id(tx, wanted)
@@ -92,6 +94,10 @@ def begin(tx: Transaction, deployment_id: int, deadline_at: float) -> bool:
         reason = f"run {newest} is newer and was deployed here before"
         end_unstarted(tx, row, reason)
         return True
+    if row.kind == freezing.KIND and (nothing := freezing.freeze(tx, row)) is not None:
+        end_unstarted(tx, row, nothing)
+        return True
+    freezing.name_in_history(tx, row)
     store.update_deployment(
         tx,
         deployment_id,
@@ -111,6 +117,8 @@ def begin(tx: Transaction, deployment_id: int, deadline_at: float) -> bool:
         after={"state": DeploymentState.RUNNING.value},
         release=store.release_row(tx, row.release_id).number,
     )
+    if freezing.switch_live(tx, store.deployment_row(tx, deployment_id)):
+        finish(tx, deployment_id, DeploymentState.SUCCEEDED)
     return False
 
 
@@ -209,6 +217,7 @@ def restart(tx: Transaction, row: Any, at: float, strikes: int, reason: str) -> 
         started_at=None,
         ready_at=None,
         deployment_id=None,
+        started_release_id=None,
     )
     before = {"state": row.state, "attempt": row.attempt}
     after = {"state": InstanceState.STARTING.value, "attempt": row.attempt + 1}
@@ -253,6 +262,7 @@ def finish(tx: Transaction, deployment_id: int, state: DeploymentState) -> None:
             store.set_release_state(tx, row.previous_release_id, state_before)
         store.set_release_state(tx, row.release_id, "current")
         store.update_environment(tx, (row.project, row.environment), current_release_id=row.release_id)
+    freezing.take_back(tx, row, state)
     _note(tx, _ENDS[state], row, before=before, after=after, reason=row.reason, phases=row.phases)
 
 

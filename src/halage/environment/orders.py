@@ -20,6 +20,7 @@ from halage.environment.errors import (
     NothingToReturnTo,
 )
 from halage.environment.model import Deployment, DeploymentState
+from halage.environment.settings import freezing
 from halage.environment.store import Place
 from halage.environment.views import deployment_view
 from halage.site.model import EnvironmentPlan, Site
@@ -82,7 +83,7 @@ def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> t
             "bundle_digest": wish.bundle_digest,
             "commit": wish.commit,
             "title": wish.title,
-            "configuration": Configuration(wish.site, variables_now(tx, place)).to_document(),
+            "configuration": freezing.configured(tx, place, wish.site).to_document(),
             "run_id": wish.run_id,
             "created_by": actor,
         },
@@ -94,11 +95,6 @@ def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> t
         ledger.end_unstarted(tx, store.deployment_row(tx, deployment_id), reason)
         superseded = [wish.run_id]
     return deployment_id, superseded
-
-
-def variables_now(tx: Transaction, place: Place) -> dict[str, StoredVariable]:
-    """The variables that a release made now is frozen with."""
-    return {row.name: StoredVariable(row.value, row.is_secret) for row in store.variable_rows(tx, place)}
 
 
 def order_rollback(
@@ -120,6 +116,7 @@ def order_rollback(
             "`halage env releases` lists those that are good"
         )
     before, after = _release_number(rows, current), {"release": target.number}
+    freezing.return_to(tx, place, target, actor, f"rollback to v{target.number}")
     return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
 
 
@@ -148,7 +145,7 @@ def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[
     if current_id is None:
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: push a commit first")
     current = rows.releases[current_id]
-    site = Configuration.from_document(current.configuration).site
+    base = Configuration.from_document(current.configuration).base
     release_id = store.insert_release(
         tx,
         place,
@@ -156,7 +153,7 @@ def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[
             "bundle_digest": current.bundle_digest,
             "commit": current.commit,
             "title": current.title,
-            "configuration": Configuration(site, variables_now(tx, place)).to_document(),
+            "configuration": freezing.configured(tx, place, base).to_document(),
             "run_id": current.run_id,
             "created_by": actor,
         },

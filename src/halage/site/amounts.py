@@ -17,6 +17,8 @@ MOST_INSTANCES = 100
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _LABEL = re.compile(r"[a-z]([a-z0-9_-]{0,30}[a-z0-9])?")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_SEALED = re.compile(r"sealed:[^|\s]+\|\S+")
+"""What may be shown of an address that was set on the server, and the address, encrypted."""
 _REFERENCE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _OWN = ipaddress.IPv4Network("127.0.0.0/16")
@@ -77,8 +79,10 @@ def check_label(value: str) -> str:
     return value
 
 
-def check_address(value: str) -> str:
+def check_address(value: str, info: ValidationInfo) -> str:
     """Where messages go: an address in Apprise's form, or `$NAME`, the variable that holds it."""
+    if (info.context or {}).get("is_of_server") and _SEALED.fullmatch(value):
+        return value
     if not _ADDRESS.fullmatch(value) and not _REFERENCE.fullmatch(value):
         raise refuse(
             'an address such as "mailto://team@example.org", or "$NAME" of the secret variable that holds it'

@@ -15,6 +15,7 @@ from halage.site.file import SiteFile
 from halage.site.lines import Location, line_of
 
 _ALLOWED = {
+    "missing": "a value, which must be there",
     "string_type": "text in quotes",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
