@@ -302,7 +302,7 @@ class ScheduleTable(GroupTable):
     """Spans in which deployments may begin, or may not. Without an allowing one: whenever none forbids."""
     frozen: bool = False
     """Nothing is deployed until a person thaws it; a rollback always may."""
-    frozen_reason: str = Field(default="", max_length=500)
+    frozen_reason: str = Field(default="", max_length=500, pattern=r"^[^\x00]*$")
     """Why it is frozen, for those who wait."""
 
 

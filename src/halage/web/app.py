@@ -24,6 +24,7 @@ from halage.web.api import (
     projects,
     runs,
     server,
+    settings,
 )
 from halage.web.api.address import each_member_once
 from halage.web.api.answers import problem_schema
@@ -50,6 +51,7 @@ _ROUTERS = (
     metrics.router,
     metric_intake.router,
     metric_intake.state_router,
+    settings.router,
     alarms.router,
     logs.router,
     dashboards.router,
