@@ -225,7 +225,7 @@ def _finish(session: Session, client: "Client", deployment: dict[str, Any], wait
         terminal.print_json(deployment)
     else:
         _print_deployment(deployment)
-    if wait and deployment["state"] != "succeeded":
+    if wait and deployment["state"] != "succeeded" and not _is_held(deployment):
         raise typer.Exit(FAILED)
 
 
@@ -233,12 +233,17 @@ def follow_deployment(client: "Client", deployment: dict[str, Any]) -> dict[str,
     """The deployment as it ended, with its progress on the terminal."""
     place = f"{deployment['environment']} of {deployment['project']}"
     with terminal.progress(f"{deployment['kind']} {place}") as tell:
-        while deployment["state"] not in _FINAL:
+        while deployment["state"] not in _FINAL and not _is_held(deployment):
             reason = deployment["reason"] or deployment["state"]
             tell(f"{deployment['done']} of {deployment['wanted']} instances, {reason}")
             time.sleep(POLL_S)
             deployment = client.show_deployment(deployment["id"])
     return deployment
+
+
+def _is_held(deployment: dict[str, Any]) -> bool:
+    """Whether it waits for its time, or for somebody: nobody looks on for so long."""
+    return deployment["state"] == "waiting" and bool(deployment["reason"])
 
 
 def _print_deployment(deployment: dict[str, Any]) -> None:

@@ -188,7 +188,7 @@ def _change(session: Session, place: tuple[str, str], wish: Mapping[str, Any], w
         _show_differences(session, change["differences"], empty=empty)
         _tell(change, wish)
     deployment = change["deployment"]
-    if wait and deployment is not None and deployment["state"] not in ("succeeded", "superseded"):
+    if wait and deployment is not None and deployment["state"] not in ("succeeded", "superseded", "waiting"):
         raise typer.Exit(FAILED)
 
 

@@ -48,6 +48,21 @@ def configured(
     return Configuration(site, frozen, held, base if held else None)
 
 
+def is_live_change(tx: Transaction, row: Any) -> bool:
+    """Whether a deployment of settings that waits would replace no instance if it began now."""
+    place = (row.project, row.environment)
+    environment = store.environment_row(tx, place)
+    if environment is None or environment.current_release_id is None:
+        return True  # it ends at once
+    current = store.release_row(tx, environment.current_release_id)
+    before = Configuration.from_document(current.configuration)
+    try:
+        after = configured(tx, place, before.base, dict(before.variables))
+    except Invalid:
+        return True  # it ends at once
+    return is_same_but_live(before, after, place[1])
+
+
 def freeze(tx: Transaction, row: Any) -> str | None:
     """Make the release of a deployment of settings, now that it begins: of what serves, with what is set.
 
