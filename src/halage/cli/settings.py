@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from halage.base.errors import Invalid
+from halage.base.toml import parse_value, toml_value
 from halage.cli import terminal
 from halage.cli.environments import Environment, Project, follow_deployment
 from halage.cli.exits import FAILED
 from halage.cli.session import Session, session_of
-from halage.cli.toml_text import parse_value, settings_in, toml_of, toml_value
+from halage.cli.toml_text import settings_in, toml_of
 from halage.cli.words import local
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is deployed.")]

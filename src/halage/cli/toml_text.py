@@ -1,16 +1,14 @@
-"""Settings as the text of halage.toml, and back: the standard library only reads TOML. Pure."""
+"""Settings as the text of halage.toml, and back. Pure."""
 
-import json
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from halage.base.errors import Invalid
+from halage.base.toml import key_text, toml_value
 
 OF_THE_FILE = frozenset({"branch", "approval", "env"})
 """What an environment's table says that is no setting."""
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def toml_of(environment: str, settings: Mapping[str, Any]) -> str:
@@ -28,38 +26,9 @@ def _tables(name: tuple[str, ...], settings: Mapping[str, Any]) -> list[str]:
         by_table.setdefault((*name, *inner), {})[key] = value
     found = []
     for table in sorted(by_table, key=len):
-        lines = [f"{_key(key)} = {toml_value(value)}" for key, value in by_table[table].items()]
-        found.append("\n".join([f"[{'.'.join(map(_key, table))}]", *lines, ""]))
+        lines = [f"{key_text(key)} = {toml_value(value)}" for key, value in by_table[table].items()]
+        found.append("\n".join([f"[{'.'.join(map(key_text, table))}]", *lines, ""]))
     return found
-
-
-def toml_value(value: Any) -> str:
-    """A value as it is written in TOML, on one line but for lists of tables."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        if any(isinstance(each, dict) for each in value):
-            return "[\n" + "".join(f"    {toml_value(each)},\n" for each in value) + "]"
-        return f"[{', '.join(map(toml_value, value))}]"
-    if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {toml_value(each)}" for key, each in value.items())
-        return f"{{ {inner} }}" if inner else "{}"
-    return repr(value)
-
-
-def _key(key: str) -> str:
-    return key if _BARE.fullmatch(key) else toml_value(key)
-
-
-def parse_value(text: str) -> Any:
-    """What a person writes after the `=`: TOML where it is that, else text as it is."""
-    try:
-        found = tomllib.loads(f"value = {text}") if text.strip() else {}
-        return found["value"] if len(found) == 1 else text
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
 
 
 def settings_in(text: str, environment: str) -> dict[str, Any]:

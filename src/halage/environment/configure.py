@@ -1,7 +1,7 @@
 """Changes what is set on the server in an environment: looks, compares, records, asks for the deployment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from halage.base.database import Database, Transaction
@@ -28,8 +28,9 @@ from halage.environment.settings.rules import (
     wanted_settings,
 )
 from halage.environment.store import Place
-from halage.site.effective import Reading, with_settings
+from halage.site.effective import GROUPS, Reading, with_settings
 from halage.site.model import BuildPlan, EnvironmentPlan, Kind, Site, TestPlan
+from halage.site.plans import flat
 
 
 class EnvironmentSettings:
@@ -84,11 +85,12 @@ def _show(tx: Transaction, place: Place, number: int | None) -> Settings:
         base, held = base_now(tx, rows), tables.settings_now(tx, place)
     people = [(row.name, None if row.is_secret else row.value, bool(row.is_secret)) for row in rows.variables]
     settings = settings_view(base, place[1], held, deployed)
+    variables, order = variables_view(base, place[1], people), list(GROUPS)
     return Settings(
         project=place[0],
         environment=place[1],
         release=current.number if current is not None else None,
-        settings=(*settings, *variables_view(base, place[1], people)),
+        settings=tuple(sorted((*settings, *variables), key=lambda each: order.index(each.group))),
     )
 
 
@@ -121,10 +123,10 @@ def _change(
 ) -> Change:
     rows = orders.rows_of(tx, place)
     held, base = tables.settings_now(tx, place), base_now(tx, rows)
-    wanted = {
-        path: sealed_value(path, value, held.get(path), sealer)
-        for path, value in wanted_settings(held, wish).items()
+    given = {
+        path: sealed_value(path, value, held.get(path), sealer) for path, value in flat(wish.set).items()
     }
+    wanted = wanted_settings(held, replace(wish, set=given))
     site = with_settings(base, place[1], wanted, reading)
     found = differences(values_of(with_settings(base, place[1], held), place[1]), values_of(site, place[1]))
     if wish.is_preview or wanted == held:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from halage.site.environment_tables import EnvironmentTable
 from halage.site.errors import Problem, SettingsInvalid
@@ -176,6 +177,19 @@ def _by_path(error: ValidationError, place: tuple[str, ...]) -> list[Problem]:
     paths = [".".join(str(part) for part in details["loc"] if part != "[key]") for details in error.errors()]
     found = problems_of(error, "", place)
     return [replace(each, key=path, file="", line=None) for each, path in zip(found, paths, strict=True)]
+
+
+def choices_of(path: str) -> tuple[str, ...]:
+    """The values that a setting may have, where they are few."""
+    table: type[BaseModel] | None = EnvironmentTable
+    *tables, key = path.split(".")
+    for name in tables:
+        kind = table.model_fields[name].annotation if table and name in table.model_fields else None
+        table = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    kind = table.model_fields[key].annotation if table and key in table.model_fields else None
+    if kind is bool:
+        return ("true", "false")
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
 # -- what needs new instances

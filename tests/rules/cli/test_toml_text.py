@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halage.cli.toml_text import parse_value, settings_in, toml_of, toml_value
+from halage.base.toml import parse_value, plain_text, toml_value
+from halage.cli.toml_text import settings_in, toml_of
 
 _TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 _SCALARS = st.one_of(
@@ -59,3 +60,8 @@ def test_tables_by_path() -> None:
 )  # fmt: skip
 def test_what_a_person_writes(text: str, value: Any) -> None:
     assert parse_value(text) == value
+
+
+@given(_TEXTS)
+def test_what_a_person_is_shown_is_read_as_it_was(text: str) -> None:
+    assert parse_value(plain_text(text).strip()) == text

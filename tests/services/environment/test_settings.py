@@ -229,9 +229,12 @@ async def test_addresses_are_sealed_and_shown_masked(ground: Ground) -> None:
         # what is shown stands for the address itself
         change = await _set(plane, notifications=[{"to": [shown], "on": ["started"]}])
         await _deployed(plane, change)
+        await _deployed(plane, await _set(plane, type="small"))
         assert (await _setting(plane, "notifications")).value == [{"to": [shown], "on": ["started"]}]
         with pytest.raises(Invalid, match="stands for no address"):
             await _set(plane, notifications=[{"to": ["mailto://***@example.org#none"]}])
+        with pytest.raises(Invalid, match="stands for no address"):
+            await _set(plane, notifications=[{"to": ["sealed:x|y"]}])
         assert "xyzzy" not in repr(await ground.entries())
         assert "xyzzy" not in repr(await plane.settings.history(*PROD))
         raw = ground.database.engine.raw_connection()

@@ -44,7 +44,7 @@ def sealed_value(path: str, value: Any, before: Any, sealer: Sealer) -> Any:
     def seal(address: str) -> str:
         if address in kept:
             return kept[address]
-        if f"{MASK}#" in address or f"{MASK}@" in address:
+        if f"{MASK}#" in address or f"{MASK}@" in address or address.startswith(_SEALED):
             raise Invalid(
                 f"{PATH}: found {address}, which stands for no address that this environment has. "
                 "Allowed: a new address, or exactly what is shown of one that it has."
