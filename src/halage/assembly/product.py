@@ -28,6 +28,7 @@ from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
@@ -36,11 +37,13 @@ from halage.environment.probe import Prober
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
 from halage.monitor.logs.own import OwnLog
+from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.service import Pipeline
 from halage.pipeline.trigger import Trigger
 from halage.pipeline.workload import WorkloadCounter
 from halage.project.service import Projects
+from halage.site.effective import Reading
 from halage.source.http import GitDoor
 from halage.source.service import Source
 from halage.web.app import create_app
@@ -117,7 +120,8 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        services = _open_doors(ground, door, builds, environments, pipeline, monitoring)
+        settings_door = _build_settings(ground, environment_controller)
+        services = _open_doors(ground, door, builds, environments, settings_door, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
         if missed := await ground.source.reconcile():
@@ -180,6 +184,16 @@ async def _build_environments(
     controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
     return machinery, controller, Environments(machinery, controller, settings.http.port)
+
+
+def _build_settings(ground: _Ground, controller: EnvironmentController) -> EnvironmentSettings:
+    return EnvironmentSettings(
+        ground.database,
+        ground.access.secrets,
+        Reading(ground.settings.instance_types, read_expression),
+        wake=controller.wake,
+        tell=controller.tell,
+    )
 
 
 def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:
@@ -249,6 +263,7 @@ def _open_doors(
     door: GitDoor,
     builds: Builds,
     environments: Environments,
+    settings: EnvironmentSettings,
     pipeline: Pipeline,
     monitoring: Monitoring,
 ) -> Services:
@@ -262,6 +277,7 @@ def _open_doors(
         dashboards=monitoring.dashboards,
         builds=builds,
         environments=environments,
+        settings=settings,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

@@ -226,7 +226,7 @@ def finish_deployment(session: Session, client: "Client", deployment: dict[str, 
         terminal.print_json(deployment)
     else:
         _print_deployment(deployment)
-    if wait and deployment["state"] != "succeeded":
+    if wait and deployment["state"] != "succeeded" and not _is_held(deployment):
         raise typer.Exit(FAILED)
 
 
@@ -234,7 +234,7 @@ def follow_deployment(client: "Client", deployment: dict[str, Any]) -> dict[str,
     """The deployment as it ended, with its progress on the terminal."""
     place = f"{deployment['environment']} of {deployment['project']}"
     with terminal.progress(f"{deployment['kind']} {place}") as tell:
-        while deployment["state"] not in _FINAL:
+        while deployment["state"] not in _FINAL and not _is_held(deployment):
             reason = deployment["reason"] or _standing(deployment)
             tell(f"{deployment['done']} of {deployment['wanted']} instances, {reason}")
             time.sleep(POLL_S)
@@ -248,6 +248,11 @@ def _standing(deployment: dict[str, Any]) -> str:
         return str(deployment["state"])
     batch = f"batch {deployment['batch']} of {deployment['batches']}, " if deployment["batch"] else ""
     return f"{batch}{deployment['phase']}"
+
+
+def _is_held(deployment: dict[str, Any]) -> bool:
+    """Whether it waits for its time, or for somebody: nobody looks on for so long."""
+    return deployment["state"] == "waiting" and bool(deployment["reason"])
 
 
 def _print_deployment(deployment: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import structlog
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
-from halage.environment import ledger, rollouts
+from halage.environment import holding, ledger, rollouts
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import probe_of
@@ -100,10 +100,9 @@ class EnvironmentController:
             # What runs beside is noted first, what is recorded is read after it: an operation that ends
             # in between has recorded its end, so that it is never begun twice.
             busy = frozenset(self._busy[place])
-            book = await self._open_book(place)
+            book, delay = await self._open_book(place)
             if book is None:
                 return None
-            delay: float | None = None
             acted = False
             situation = await self._situation(place, book, busy)
             await self._note_phase(situation, book)
@@ -122,17 +121,27 @@ class EnvironmentController:
                 self.tell([book.deployment.run_id])
         return 0.05
 
-    async def _open_book(self, place: Place) -> ledger.Book | None:
-        """What is recorded; the deployment that waits longest begins if none is under way."""
+    async def _open_book(self, place: Place) -> tuple[ledger.Book | None, float | None]:
+        """What is recorded; the deployment that waits longest begins if none is under way and it may.
+
+        With it the seconds after which one that is held may begin.
+        """
+        after_s: float | None = None
         book = await self._m.database.run(ledger.read_book, place)
         while book is not None and book.deployment is None and book.waiting is not None:
+            choice = await self._m.database.run(holding.choose, place)
+            self.tell(choice.runs)
+            after_s = choice.after_s
+            if choice.waiting is None:
+                break
+            book = replace(book, waiting=choice.waiting)
             await self._steps.begin(place, book)
             self.note_change()
-            self.tell([book.waiting.run_id])
+            self.tell([choice.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:
             await self._steps.take_turn(book.deployment.id)
-        return book
+        return book, after_s
 
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()

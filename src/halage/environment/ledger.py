@@ -11,6 +11,7 @@ from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.refusals import Proposal, find_refusals
 from halage.environment.rollout.strategy import GOING_BACK, choose_policy
+from halage.environment.settings import freezing
 from halage.environment.store import Place
 from halage.site.model import EnvironmentPlan
 
@@ -59,6 +60,7 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     waiting = store.deployments_in(tx, [DeploymentState.WAITING.value], place)
     instances = store.instance_rows(tx, place)
     wanted = {row.release_id for row in instances} | {environment.current_release_id}
+    wanted |= {row.started_release_id for row in instances}
     for row in (*running, *waiting):
         wanted |= {row.release_id, row.previous_release_id}
     releases = store.releases_by_id(tx, wanted)
@@ -96,10 +98,14 @@ def begin(tx: Transaction, deployment_id: int, server_deadline_s: float) -> str:
         reason = f"run {newest} is newer and was deployed here before"
         end_unstarted(tx, row, reason)
         return "superseded"
+    if row.kind == freezing.KIND and (nothing := freezing.freeze(tx, row)) is not None:
+        end_unstarted(tx, row, nothing)
+        return "superseded"
     proposal = propose(tx, place, row.release_id, row.kind, server_deadline_s)
     if row.kind not in GOING_BACK and (refusals := find_refusals(proposal)):
         refuse(tx, row, refusals)
         return "refused"
+    freezing.name_in_history(tx, row)
     rollouts.insert_rollout(tx, deployment_id, proposal.policy.value)
     store.update_deployment(
         tx,
@@ -123,6 +129,8 @@ def begin(tx: Transaction, deployment_id: int, server_deadline_s: float) -> str:
         release=store.release_row(tx, row.release_id).number,
         policy=proposal.policy.value,
     )
+    if freezing.switch_live(tx, store.deployment_row(tx, deployment_id)):
+        finish(tx, deployment_id, DeploymentState.SUCCEEDED)
     return "started"
 
 
@@ -277,6 +285,7 @@ def restart(tx: Transaction, row: Any, at: float, strikes: int, reason: str) -> 
         started_at=None,
         ready_at=None,
         deployment_id=None,
+        started_release_id=None,
     )
     before = {"state": row.state, "attempt": row.attempt}
     after = {"state": InstanceState.STARTING.value, "attempt": row.attempt + 1}
@@ -324,6 +333,7 @@ def finish(tx: Transaction, deployment_id: int, state: DeploymentState) -> None:
             store.set_release_state(tx, row.previous_release_id, state_before)
         store.set_release_state(tx, row.release_id, "current")
         store.update_environment(tx, (row.project, row.environment), current_release_id=row.release_id)
+    freezing.take_back(tx, row, state)
     _note(tx, _ENDS[state], row, before=before, after=after, reason=row.reason, phases=row.phases)
 
 

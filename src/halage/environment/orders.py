@@ -23,6 +23,7 @@ from halage.environment.errors import (
 from halage.environment.model import Deployment, DeploymentState, InstanceState
 from halage.environment.rollout.refusals import find_refusals
 from halage.environment.rollouts import rollout_row
+from halage.environment.settings import freezing
 from halage.environment.store import Place
 from halage.environment.views import deployment_view
 from halage.site.model import EnvironmentPlan, Site
@@ -85,7 +86,7 @@ def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> t
             "bundle_digest": wish.bundle_digest,
             "commit": wish.commit,
             "title": wish.title,
-            "configuration": Configuration(wish.site, variables_now(tx, place)).to_document(),
+            "configuration": freezing.configured(tx, place, wish.site).to_document(),
             "run_id": wish.run_id,
             "created_by": actor,
         },
@@ -99,11 +100,6 @@ def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> t
     return deployment_id, superseded
 
 
-def variables_now(tx: Transaction, place: Place) -> dict[str, StoredVariable]:
-    """The variables that a release made now is frozen with."""
-    return {row.name: StoredVariable(row.value, row.is_secret) for row in store.variable_rows(tx, place)}
-
-
 def order_rollback(
     tx: Transaction, place: Place, number: int | None, actor: str, reason: str = ""
 ) -> tuple[int, list[int]]:
@@ -112,6 +108,7 @@ def order_rollback(
     current = rows.environment.current_release_id
     target = returnable(tx, place, number)
     before, after = _release_number(rows, current), {"release": target.number}
+    freezing.return_to(tx, place, target, actor, f"rollback to v{target.number}")
     return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
 
 
@@ -130,6 +127,8 @@ def order_swap(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int
             " blue_green keep them for deployments.keep_old; `halage env rollback` starts new ones"
         )
     before, after = _release_number(rows, current), _release_number(rows, target)
+    release = rows.releases[target]
+    freezing.return_to(tx, place, release, actor, f"swap to v{release.number}")
     return _insert(tx, place, "swap", target, actor, before, after)
 
 
@@ -187,7 +186,7 @@ def order_restart(
     if refusals:
         raise Conflict(f"{place[0]} {place[1]} is not restarted: {'; '.join(refusals)}")
     current = rows.releases[current_id]
-    site = Configuration.from_document(current.configuration).site
+    base = Configuration.from_document(current.configuration).base
     release_id = store.insert_release(
         tx,
         place,
@@ -195,7 +194,7 @@ def order_restart(
             "bundle_digest": current.bundle_digest,
             "commit": current.commit,
             "title": current.title,
-            "configuration": Configuration(site, variables_now(tx, place)).to_document(),
+            "configuration": freezing.configured(tx, place, base).to_document(),
             "run_id": current.run_id,
             "created_by": actor,
         },

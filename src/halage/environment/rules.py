@@ -75,7 +75,7 @@ class RolloutFacts:
     """By which policy a deployment goes, and how far it is."""
 
     policy: Policy = Policy.ROLLING_ADDITIONAL
-    plan: DeploymentPlan = DeploymentPlan()  # noqa: RUF009 - frozen
+    plan: DeploymentPlan = DeploymentPlan()
     batch: int = 0
     """The batch under way: 1, 2, 3 ... ; 0 before the first."""
     halted: str | None = None

@@ -116,6 +116,7 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment"),
 )
 
@@ -213,6 +214,11 @@ def release_rows(tx: Transaction, place: Place) -> list[Row[Any]]:
 def set_release_state(tx: Transaction, release_id: int, state: str) -> None:
     """Mark a release `current`, `good` or `failed`."""
     tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(state=state))
+
+
+def update_release(tx: Transaction, release_id: int, /, **values: Any) -> None:
+    """Change columns of a release that has not begun."""
+    tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(**values))
 
 
 def insert_deployment(tx: Transaction, place: Place, values: Mapping[str, Any]) -> int:

@@ -25,6 +25,7 @@ from halage.web.api import (
     rollouts,
     runs,
     server,
+    settings,
 )
 from halage.web.api.address import each_member_once
 from halage.web.api.answers import problem_schema
@@ -52,6 +53,7 @@ _ROUTERS = (
     metrics.router,
     metric_intake.router,
     metric_intake.state_router,
+    settings.router,
     alarms.router,
     logs.router,
     dashboards.router,

@@ -56,7 +56,7 @@ class World:
         release: int,
         deadline_s: float = 600.0,
         policy: Policy = Policy.ROLLING_ADDITIONAL,
-        plan: DeploymentPlan = DeploymentPlan(),  # noqa: B008 - a frozen value
+        plan: DeploymentPlan = DeploymentPlan(),
     ) -> None:
         self.finished = None
         self.keep_old_s = plan.keep_old_s
