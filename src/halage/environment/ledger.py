@@ -155,6 +155,7 @@ def propose(tx: Transaction, place: Place, release_id: int, kind: str, server_de
         deadline_s=plan.deployments.deadline_s or server_deadline_s,
         health_path=plan.health.path,
         algorithm=plan.balancer.algorithm,
+        is_first=environment.current_release_id is None,
     )
 
 

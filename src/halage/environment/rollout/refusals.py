@@ -20,6 +20,8 @@ class Proposal:
     deadline_s: float
     health_path: str
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
+    is_first: bool = False
+    """Nothing runs that it would replace."""
 
 
 def find_refusals(proposal: Proposal) -> tuple[str, ...]:
@@ -67,9 +69,11 @@ def _stops_all(proposal: Proposal) -> str | None:
 
 def _too_many(proposal: Proposal, strategy: Strategy) -> str | None:
     most = proposal.plan.maximum if proposal.plan.maximum is not None else MOST_INSTANCES
-    needed = proposal.wanted + strategy.surge
+    needed = proposal.wanted + (0 if proposal.is_first else strategy.surge)
     if needed <= most:
         return None
+    if proposal.is_first:
+        return f"{proposal.wanted} instances are wanted, and at most {most} may run (deployments.maximum)"
     return (
         f"{proposal.policy} has {needed} instances at once ({proposal.wanted} and {strategy.surge} beside"
         f" them), and at most {most} may run (deployments.maximum):"
