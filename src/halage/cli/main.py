@@ -21,8 +21,10 @@ from halage.cli import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     serve,
+    settings,
     terminal,
     tokens,
     users,
@@ -115,23 +117,40 @@ app.add_typer(
         ],
     )
 )
-app.add_typer(
+ENVIRONMENTS = _group(
+    "env",
+    "Environments: what runs, its logs, releases, settings and variables.",
+    [
+        ("list", environments.list_),
+        ("show", environments.show),
+        ("logs", environments.logs),
+        ("restart", environments.restart),
+        ("rollback", environments.rollback),
+        ("deploy", rollouts.deploy),
+        ("swap", rollouts.swap),
+        ("report", rollouts.report),
+        ("scale", environments.scale),
+        ("releases", environments.releases),
+        ("set", environments.set_),
+        ("unset", environments.unset),
+    ],
+)
+ENVIRONMENTS.add_typer(
     _group(
-        "env",
-        "Environments: what runs, its logs, releases and variables.",
+        "config",
+        "Settings: what holds and where it comes from, what is set on the server, its history.",
         [
-            ("list", environments.list_),
-            ("show", environments.show),
-            ("logs", environments.logs),
-            ("restart", environments.restart),
-            ("rollback", environments.rollback),
-            ("scale", environments.scale),
-            ("releases", environments.releases),
-            ("set", environments.set_),
-            ("unset", environments.unset),
+            ("show", settings.show),
+            ("set", settings.set_),
+            ("unset", settings.unset),
+            ("diff", settings.diff),
+            ("history", settings.history),
+            ("export", settings.export),
+            ("import", settings.import_),
         ],
     )
 )
+app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",
     "Logs: groups of lines, files of them, filters that become metrics, outlets that they are sent on to.",

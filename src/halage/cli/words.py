@@ -10,7 +10,7 @@ from halage.base.errors import Invalid
 
 _STYLES = {
     "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "OK", "active"),
-    "cyan": ("running", "starting", "new", "draining", "stopping"),
+    "cyan": ("kept", "running", "starting", "new", "draining", "stopping"),
     "yellow": ("waiting", "queued", "yellow", "rolling_back", "rolled_back", "expired", "INSUFFICIENT_DATA"),
     "red": ("failed", "broken", "red", "timed_out", "error", "revoked", "rejected", "ALARM"),
 }

@@ -59,7 +59,14 @@ from halage.project.model import Overview, Project
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
-from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, NoInventory, git_app
+from tests.services.web.world import (
+    FakeEnvironments,
+    FakePipeline,
+    FakeProjects,
+    NoInventory,
+    git_app,
+    make_settings,
+)
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -757,6 +764,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        settings=await make_settings(database, access, "boutique"),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
