@@ -32,10 +32,12 @@ from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
+from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
 from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -124,6 +126,7 @@ async def build_product(
         services = _open_doors(ground, door, builds, environments, settings_door, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
+        ground.tasks.start(_notices(ground).run(), "notices")
         if missed := await ground.source.reconcile():
             log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
         yield Product(
@@ -193,6 +196,17 @@ def _build_settings(ground: _Ground, controller: EnvironmentController) -> Envir
         Reading(ground.settings.instance_types, read_expression),
         wake=controller.wake,
         tell=controller.tell,
+    )
+
+
+def _notices(ground: _Ground) -> Notices:
+    return Notices(
+        ground.database,
+        ground.journal,
+        AppriseMessenger(),
+        ground.access.secrets,
+        ground.clock,
+        public_url=ground.settings.public_url,
     )
 
 

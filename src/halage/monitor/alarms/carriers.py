@@ -68,7 +68,7 @@ class Carriers:
 
     async def tell(self, address: str, message: Message) -> None:
         """Send a message. Raises NotDelivered. A thread that hangs is left behind and holds up nobody."""
-        await _in_thread_of_its_own(partial(self._messenger.send, address, message))
+        await in_thread_of_its_own(partial(self._messenger.send, address, message))
 
     async def _call(self, delivery: OpenDelivery, call: Call) -> None:
         headers = {name: self._box.open(value.secret) for name, value in call.headers}
@@ -138,7 +138,7 @@ async def _asking(work: Awaitable[T]) -> T:
         raise NotDelivered(error.message) from error
 
 
-async def _in_thread_of_its_own(work: Callable[[], None]) -> None:
+async def in_thread_of_its_own(work: Callable[[], None]) -> None:
     """Like asyncio.to_thread, but in a daemon thread: one that hangs takes no place of a pool from others,
     and does not keep the server from ending.
     """
