@@ -71,7 +71,9 @@ async def test_site_is_served_by_https_and_learns_of_it(
 ) -> None:
     await secured.apply([certified(SHOP)])
     await secured.add("shop.prod", sites[0].target)
-    answer = await visit(door, f"shop.localhost:{door}", tls=trusting(), headers="X-Forwarded-Proto: http\r\n")
+    answer = await visit(
+        door, f"shop.localhost:{door}", tls=trusting(), headers="X-Forwarded-Proto: http\r\n"
+    )
     assert answer.status == 200
     assert "x-forwarded-proto: https\r" in answer.body.lower()
     assert (await visit(free_port)).status == 200  # not redirected: it was not asked for
@@ -196,7 +198,9 @@ async def test_route_that_cannot_be_secured_is_refused_alone(
 ) -> None:
     await secured.apply([SHOP, certified(BLOG)])
     await secured.add("shop.prod", sites[0].target)
-    broken = Certificate("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "", SHOP.hosts, 0.0)
+    broken = Certificate(
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "", SHOP.hosts, 0.0
+    )
     for route, words in (
         (replace(SHOP, https=Https.ON), "there is no certificate"),
         (certified(SHOP, "other.localhost"), "good for other.localhost, and for none of its hosts"),

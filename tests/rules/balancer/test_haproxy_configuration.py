@@ -85,7 +85,7 @@ def test_maps_lead_from_hosts_to_slots_and_from_targets_to_checks() -> None:
         PATHS_MAP: {"one": "/up", "two": "/up"},
         NAMES_MAP: {shop: "shop.example", blog: "blog.example"},
         ROUTES_MAP: {shop: "shop.prod", blog: "blog.prod"},
-        **dict.fromkeys((HTTPS_MAP, RESTRICTED_MAP, SOURCES_MAP, STICKY_MAP, STUCK_MAP), {}),
+        **{name: {} for name in (HTTPS_MAP, RESTRICTED_MAP, SOURCES_MAP, STICKY_MAP, STUCK_MAP)},
     }
     assert render_files(layout(), PLACE)[HOSTS_MAP].splitlines()[0] == f"shop.example {shop}"
 
