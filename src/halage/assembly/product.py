@@ -15,6 +15,7 @@ from halage.access.service import Access
 from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
 from halage.balancer.drivers.haproxy import HAProxyDriver
+from halage.balancer.model import Https
 from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
@@ -27,12 +28,13 @@ from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
+from halage.environment.certificates.keeper import Certificates
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.places import Places
 from halage.environment.probe import Prober
-from halage.environment.routing import Routing
+from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.service import Environments
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -148,7 +150,9 @@ async def _lay_ground(
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
         compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
-        balancer=await stack.enter_async_context(HAProxyDriver(data / "balancer", settings.http)),
+        balancer=await stack.enter_async_context(
+            HAProxyDriver(data / "balancer", settings.http, https=settings.https)
+        ),
         access=access,
         source=await stack.enter_async_context(Source(data / "repositories", data / "run", database, clock)),
         tasks=await stack.enter_async_context(Tasks()),  # the last one in: it is left first
@@ -164,7 +168,7 @@ async def _build_environments(
         clock=ground.clock,
         compute=ground.compute,
         balancer=ground.balancer,
-        routing=Routing(ground.balancer, settings.domain),
+        routing=_build_routing(ground),
         places=Places(settings.data / "sites", ground.objects),
         accounts=ground.accounts,
         sealer=ground.access.secrets,
@@ -178,6 +182,23 @@ async def _build_environments(
     controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
     return machinery, controller, Environments(machinery, controller, settings.http.port)
+
+
+def _build_routing(ground: _Ground) -> Routing:
+    settings = ground.settings
+    authority = f"Halage of {settings.console.host or settings.domain}"
+    certificates = Certificates(ground.database, ground.clock, ground.access.secrets, authority)
+    https_port = settings.https.port if settings.https is not None else None
+    return Routing(ground.balancer, settings.domain, certificates, https_port, _console_door(settings))
+
+
+def _console_door(settings: Settings) -> ConsoleDoor | None:
+    if not settings.console.host or settings.listen.port == 0:
+        return None
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not bound to
+    address = everywhere.get(settings.listen.host, settings.listen.host)
+    https = Https(settings.console.https)
+    return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
 
 
 def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:

@@ -98,6 +98,11 @@ def fingerprint_of(certificate: Certificate) -> str:
     return leaf.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
+def end_of(chain: str) -> float:
+    """When the first certificate of a chain ends (seconds, epoch)."""
+    return x509.load_pem_x509_certificate(chain.encode()).not_valid_after_utc.timestamp()
+
+
 def issuer_of(certificate: Certificate) -> str:
     """Who signed it, in one line."""
     issuer = x509.load_pem_x509_certificate(certificate.chain.encode()).issuer

@@ -53,6 +53,12 @@ class Place:
     """Host and port for visitors by HTTPS, who get in from the first route on that has it."""
     certificates: str = CERTIFICATES
 
+    @property
+    def doors(self) -> str:
+        """Where visitors come in."""
+        doors = [(self.host, self.port), *([self.https] if self.https is not None else [])]
+        return " ".join(authority(*door) for door in doors)
+
 
 def admin_socket(generation: int) -> str:
     """The runtime socket of a generation: whoever connects to it talks to no other."""

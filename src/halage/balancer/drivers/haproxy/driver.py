@@ -14,7 +14,7 @@ import structlog
 from halage.balancer.drivers.haproxy import record
 from halage.balancer.drivers.haproxy.access_log import keep_small, read_lines
 from halage.balancer.drivers.haproxy.configuration import Place
-from halage.balancer.drivers.haproxy.layout import FORM, Arrangement, Layout, Placed, arrange
+from halage.balancer.drivers.haproxy.layout import Arrangement, Layout, Placed, arrange
 from halage.balancer.drivers.haproxy.process import find_account, find_door_problem
 from halage.balancer.drivers.haproxy.proxy import Proxy
 from halage.balancer.errors import BalancerDown, BalancerRefused, NoSuchRoute
@@ -210,7 +210,7 @@ class HAProxyDriver:
             if not self._proxy.answers_for(self._layout):
                 # We were killed between the decision to reload and the reload.
                 await self._reload(self._layout)
-            elif self._layout.form != FORM:
+            elif not self._proxy.is_up_to_date(self._layout):
                 await self._renew()
             await self._bring_about()
         elif self._layout.routes:
@@ -220,7 +220,7 @@ class HAProxyDriver:
                 self._tasks.start(self._revive(), "revive balancer")
 
     async def _renew(self) -> None:
-        """Give a HAProxy that an earlier Halage started the configuration of this one."""
+        """Give a HAProxy that an earlier Halage started the configuration and the doors of this one."""
         try:
             await self._reload(self._layout)
         except (BalancerDown, BalancerRefused):

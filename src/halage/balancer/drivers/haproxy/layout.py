@@ -64,6 +64,8 @@ class Layout:
     """The form of the configuration that its generation has."""
     is_secure: bool = False
     """Whether there is a door for HTTPS: from the first route on that needs it."""
+    doors: str = ""
+    """Where its generation listens."""
 
     def in_slot(self, slot: str) -> Mapping[str, Placed]:
         """The targets that live in a slot, by id."""
@@ -130,7 +132,7 @@ def arrange(layout: Layout, routes: Iterable[Route], *, allow_reload: bool = Tru
         slots = _with_spares(slots, places)
     targets = {name: layout.targets.get(name, {}) for name in kept}
     is_secure = layout.is_secure or any(route.https is not Https.OFF for route in kept.values())
-    arranged = Layout(layout.generation, slots, kept, places, targets, layout.form, is_secure)
+    arranged = replace(layout, slots=slots, routes=kept, places=places, targets=targets, is_secure=is_secure)
     return Arrangement(arranged, bool(waiting), () if allow_reload else tuple(waiting))
 
 
@@ -177,6 +179,7 @@ def layout_to_document(layout: Layout) -> dict[str, Any]:
         "generation": layout.generation,
         "form": layout.form,
         "is_secure": layout.is_secure,
+        "doors": layout.doors,
         "slots": [asdict(slot) for slot in layout.slots.values()],
         "routes": [
             asdict(replace(route, certificate=None))
@@ -212,8 +215,16 @@ def layout_from_document(
             targets[name][values["id"]] = Placed(Target(**values), is_draining)
         routes[name] = _route_from(entry, certificates)
     slots = {entry["name"]: _slot_from(entry) for entry in document["slots"]}
-    form, is_secure = document.get("form", 1), document.get("is_secure", False)
-    return Layout(document["generation"], slots, routes, places, targets, form, is_secure)
+    return Layout(
+        document["generation"],
+        slots,
+        routes,
+        places,
+        targets,
+        document.get("form", 1),
+        document.get("is_secure", False),
+        document.get("doors", ""),
+    )
 
 
 def certificate_name(route: Route) -> str | None:

@@ -89,6 +89,10 @@ class Proxy:
         """Whether it runs the configuration of the layout's generation."""
         return self._generation == layout.generation
 
+    def is_up_to_date(self, layout: Layout) -> bool:
+        """Whether the layout's generation is of this form and listens where it shall."""
+        return layout.form == FORM and layout.doors in ("", self._place.doors)
+
     async def adopt(self) -> bool:
         """Take over the HAProxy that runs in the directory, if there is one that answers."""
         process = find_process(self._directory)
@@ -111,7 +115,7 @@ class Proxy:
         await end_leftovers(self._directory)
         self.former.close()
         self.figures.turn_over()
-        layout = replace(layout, generation=layout.generation + 1, form=FORM)
+        layout = replace(layout, generation=layout.generation + 1, form=FORM, doors=self._place.doors)
         (self._directory / SERVERS_STATE).unlink(missing_ok=True)
         self._clear_sockets(keep=-1)
         self._write(layout)
@@ -139,7 +143,7 @@ class Proxy:
         """
         process, socket = self._process, self._socket
         assert process is not None and socket is not None, "reload of a balancer that does not run"
-        layout = replace(layout, generation=layout.generation + 1, form=FORM)
+        layout = replace(layout, generation=layout.generation + 1, form=FORM, doors=self._place.doors)
         if (problem := await self.find_problem(layout)) is not None:
             raise BalancerRefused(f"HAProxy refuses its new configuration: {problem}")
         line = await Line.open(self._directory, admin_socket(self._generation))
