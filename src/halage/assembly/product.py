@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from halage.environment.machinery import Limits, Machinery
 from halage.environment.places import Places
 from halage.environment.probe import Prober
 from halage.environment.routing import ConsoleDoor, Routing
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -118,7 +120,9 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        services = _open_doors(ground, door, builds, environments, pipeline, monitoring)
+        certificates = CertificateDesk(machinery.routing, clock)
+        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+        services = _open_doors(ground, door, certificates, builds, environments, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
         if missed := await ground.source.reconcile():
@@ -195,8 +199,10 @@ def _build_routing(ground: _Ground) -> Routing:
 def _console_door(settings: Settings) -> ConsoleDoor | None:
     if not settings.console.host or settings.listen.port == 0:
         return None
+    # The balancer wants an address.
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not bound to
-    address = everywhere.get(settings.listen.host, settings.listen.host)
+    host = everywhere.get(settings.listen.host, settings.listen.host)
+    address = str(socket.getaddrinfo(host, settings.listen.port, type=socket.SOCK_STREAM)[0][4][0])
     https = Https(settings.console.https)
     return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
 
@@ -266,6 +272,7 @@ def _build_pipeline(
 def _open_doors(
     ground: _Ground,
     door: GitDoor,
+    certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
     pipeline: Pipeline,
@@ -280,6 +287,7 @@ def _open_doors(
         logs=monitoring.logs,
         dashboards=monitoring.dashboards,
         builds=builds,
+        certificates=certificates,
         environments=environments,
         pipeline=pipeline,
         projects=Projects(

@@ -27,12 +27,13 @@ class Verdict:
 def judge(routes: Iterable[Route], known: Mapping[str, Route], *, no_https: str = "") -> Verdict:
     """The routes that may be served; a refused one that was served before stays as it was.
 
-    A host name belongs to one route. Of two that want it, the one that is served already keeps
-    it, else the first in the order given. `no_https`: why no route can be served by HTTPS; empty
+    A host name belongs to one route. Of two that want it, it goes to one that is no environment's
+    (its name has no dot), else the one that is served already keeps it, else the first in the
+    order given. `no_https`: why no route can be served by HTTPS; empty
     when they can.
     """
     wanted = list(routes)
-    wanted.sort(key=lambda route: route.name not in known)
+    wanted.sort(key=lambda route: (not is_own(route), route.name not in known))
     accepted: dict[str, Route] = {}
     refused: dict[str, str] = {}
     holders: dict[str, str] = {}
@@ -49,6 +50,11 @@ def judge(routes: Iterable[Route], known: Mapping[str, Route], *, no_https: str 
         accepted[route.name] = route
         holders.update(dict.fromkeys(route.hosts, route.name))
     return Verdict(tuple(accepted.values()), refused)
+
+
+def is_own(route: Route) -> bool:
+    """Whether it leads to Halage itself, and to no environment."""
+    return "." not in route.name
 
 
 def normalised(route: Route) -> Route:

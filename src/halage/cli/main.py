@@ -9,6 +9,7 @@ import halage
 from halage.base.errors import HalageError
 from halage.cli import (
     alarms,
+    certificates,
     check,
     configure,
     credentials,
@@ -115,23 +116,35 @@ app.add_typer(
         ],
     )
 )
-app.add_typer(
+ENVIRONMENTS = _group(
+    "env",
+    "Environments: what runs, its logs, releases and variables.",
+    [
+        ("list", environments.list_),
+        ("show", environments.show),
+        ("logs", environments.logs),
+        ("restart", environments.restart),
+        ("rollback", environments.rollback),
+        ("scale", environments.scale),
+        ("releases", environments.releases),
+        ("set", environments.set_),
+        ("unset", environments.unset),
+    ],
+)
+ENVIRONMENTS.add_typer(
     _group(
-        "env",
-        "Environments: what runs, its logs, releases and variables.",
+        "certificate",
+        "Certificates: what visitors are shown by HTTPS.",
         [
-            ("list", environments.list_),
-            ("show", environments.show),
-            ("logs", environments.logs),
-            ("restart", environments.restart),
-            ("rollback", environments.rollback),
-            ("scale", environments.scale),
-            ("releases", environments.releases),
-            ("set", environments.set_),
-            ("unset", environments.unset),
+            ("show", certificates.show),
+            ("set", certificates.set_),
+            ("make", certificates.make),
+            ("remove", certificates.remove),
+            ("authority", certificates.authority),
         ],
     )
 )
+app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",
     "Logs: groups of lines, files of them, filters that become metrics, outlets that they are sent on to.",

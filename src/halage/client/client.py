@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from halage.client.alarms import AlarmCalls
+from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
 from halage.client.logs import LogCalls
@@ -28,7 +29,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls):
+class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls, CertificateCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -127,9 +127,13 @@ class Routing:
         route = self._routes.get(place)
         return route.hosts if route else (self.host(place),)
 
-    def secured_hosts(self, place: Place) -> tuple[str, ...]:
-        """Those of them that are served by HTTPS."""
-        route = self._routes.get(place)
+    def knows(self, place: Place) -> bool:
+        """Whether there is a route of that environment."""
+        return place in self._plans
+
+    def secured_hosts(self, place: Place | None) -> tuple[str, ...]:
+        """Those of them (None: the console's) that are served by HTTPS."""
+        route = self._console_route if place is None else self._routes.get(place)
         return secured_hosts(route) if route is not None and route.name not in self._refused else ()
 
     def urls(self, place: Place, http_port: int) -> tuple[str, ...]:
@@ -142,9 +146,9 @@ class Routing:
             for host in self.hosts(place)
         )
 
-    def refused(self, place: Place) -> str:
-        """Why the balancer does not take the environment's route as it is wanted; empty when it does."""
-        return self._refused.get(route_name(place), "")
+    def refused(self, place: Place | None) -> str:
+        """Why the balancer does not take the route as it is wanted; empty when it does."""
+        return self._refused.get(CONSOLE if place is None else route_name(place), "")
 
     async def load(self, plans: Mapping[Place, EnvironmentPlan]) -> None:
         """Make these the routes: at the start of the control plane."""
@@ -189,6 +193,18 @@ class Routing:
             async with self._alone():
                 applied = await self._apply()
         return applied.refused
+
+    async def secure(self, place: Place | None) -> None:
+        """See to it that there is a certificate where HTTPS is on."""
+        if place is None:
+            await self._secure_console()
+        else:
+            await self._secure({place: self._plans.get(place)})
+
+    async def take_up(self, place: Place | None) -> str:
+        """Show visitors the certificate of now; why the balancer refuses, empty when it does not."""
+        await self.bring([place] if place is not None else [])
+        return self.refused(place)
 
     async def renew(self) -> None:
         """Make those certificates anew that end soon, and let visitors be shown the new ones."""

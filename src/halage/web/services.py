@@ -10,6 +10,7 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -28,6 +29,7 @@ class Services:
     access: Access
     alarms: Alarms
     builds: Builds
+    certificates: CertificateDesk
     environments: Environments
     metrics: Metrics
     pipeline: Pipeline

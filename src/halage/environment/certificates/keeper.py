@@ -206,5 +206,7 @@ def _keep_authority(tx: Transaction, made: Certificate, sealed: str) -> Any:
         store.put(
             tx, AUTHORITY, chain=made.chain, sealed_key=sealed, origin=Origin.MADE.value, updated_by=ACTOR
         )
-        tx.record("server:MakeAuthority", actor=ACTOR, subject="server", after=facts_of(made, Origin.MADE))
+        tx.record(
+            "environment:MakeAuthority", actor=ACTOR, subject="server", after=facts_of(made, Origin.MADE)
+        )
     return store.row(tx, AUTHORITY)
