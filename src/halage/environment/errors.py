@@ -27,10 +27,6 @@ class DeploymentEnded(Conflict):
     """This deployment has ended already."""
 
 
-class NoSuchCertificate(NotFound):
-    """There is no certificate for it."""
-
-
 class BadVariable(Invalid):
     """This is not a usable environment variable."""
 

@@ -9,7 +9,8 @@ from halage.base.clock import Clock
 from halage.base.errors import Conflict, HalageError
 from halage.environment.certificates.keeper import CONSOLE, Certificates
 from halage.environment.certificates.model import Kept, Origin, ShownCertificate
-from halage.environment.errors import NoSuchCertificate, NoSuchEnvironment
+from halage.environment.certificates.errors import NoSuchCertificate
+from halage.environment.errors import NoSuchEnvironment
 from halage.environment.routing import Routing, route_name
 from halage.environment.store import Place
 

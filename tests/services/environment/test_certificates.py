@@ -19,7 +19,8 @@ from halage.base.schema import metadata
 from halage.base.tasks import Tasks
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.certificates.model import Origin
-from halage.environment.errors import NoSuchCertificate, NoSuchEnvironment
+from halage.environment.certificates.errors import NoSuchCertificate
+from halage.environment.errors import NoSuchEnvironment
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import LOOK_EVERY_S, CertificateDesk
 from halage.site.model import EnvironmentPlan
