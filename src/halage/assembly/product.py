@@ -120,7 +120,7 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        certificates = CertificateDesk(machinery.routing, clock)
+        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(ground, door, certificates, builds, environments, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):

@@ -136,6 +136,13 @@ class Routing:
         route = self._console_route if place is None else self._routes.get(place)
         return secured_hosts(route) if route is not None and route.name not in self._refused else ()
 
+    def certificate_ends(self, place: Place) -> tuple[tuple[str, float], ...]:
+        """When the certificate of each host name ends that is served by HTTPS."""
+        kept = self.certificates.find(route_name(place))
+        if kept is None:
+            return ()
+        return tuple((host, kept.certificate.ends_at) for host in self.secured_hosts(place))
+
     def urls(self, place: Place, http_port: int) -> tuple[str, ...]:
         """Where visitors reach the environment: by HTTPS where they can."""
         secured = self.secured_hosts(place)
@@ -206,11 +213,13 @@ class Routing:
         await self.bring([place] if place is not None else [])
         return self.refused(place)
 
-    async def renew(self) -> None:
-        """Make those certificates anew that end soon, and let visitors be shown the new ones."""
+    async def renew(self) -> bool:
+        """Make those certificates anew that end soon and show them to visitors; whether there were any."""
+        before = dict(self._routes), self._console_route
         await self._secure(self._plans)
         await self._secure_console()
         await self.bring(tuple(self._plans))
+        return before != (self._routes, self._console_route)
 
     async def _secure(self, plans: Mapping[Place, EnvironmentPlan | None]) -> None:
         for place, plan in tuple(plans.items()):

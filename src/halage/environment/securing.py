@@ -1,5 +1,7 @@
 """Certificates: what people ask of them, for an environment or (place None) for the console."""
 
+from collections.abc import Callable
+
 import structlog
 
 from halage.balancer.certificates import fingerprint_of, issuer_of, read_certificate
@@ -7,9 +9,9 @@ from halage.balancer.errors import BadCertificate
 from halage.balancer.rules import covers
 from halage.base.clock import Clock
 from halage.base.errors import Conflict, HalageError
+from halage.environment.certificates.errors import NoSuchCertificate
 from halage.environment.certificates.keeper import CONSOLE, Certificates
 from halage.environment.certificates.model import Kept, Origin, ShownCertificate
-from halage.environment.certificates.errors import NoSuchCertificate
 from halage.environment.errors import NoSuchEnvironment
 from halage.environment.routing import Routing, route_name
 from halage.environment.store import Place
@@ -21,9 +23,11 @@ log = structlog.get_logger()
 class CertificateDesk:
     """The use cases of certificates. Every method raises NoSuchEnvironment for an unknown place."""
 
-    def __init__(self, routing: Routing, clock: Clock) -> None:
+    def __init__(self, routing: Routing, clock: Clock, on_change: Callable[[], None]) -> None:
+        """`on_change` is called after each change: those who keep a copy read it anew."""
         self._routing = routing
         self._clock = clock
+        self._on_change = on_change
 
     @property
     def _certificates(self) -> Certificates:
@@ -68,6 +72,7 @@ class CertificateDesk:
         await self._certificates.remove([_name(place)], actor=actor)
         await self._routing.secure(place)
         await self._routing.take_up(place)
+        self._on_change()
 
     async def authority(self) -> str:
         """The certificate of this server's authority, PEM: who trusts it trusts every made one."""
@@ -78,7 +83,8 @@ class CertificateDesk:
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
             try:
-                await self._routing.renew()
+                if await self._routing.renew():
+                    self._on_change()
             except HalageError:
                 # The next look is in an hour, and there are thirty days.
                 log.exception("certificates not renewed", action="environment:Renew", subject="server")
@@ -89,6 +95,7 @@ class CertificateDesk:
             await self._certificates.put_back(_name(place), before, actor=actor)
             await self._routing.take_up(place)
             raise BadCertificate(f"the balancer does not take the certificate of {_words(place)}: {reason}")
+        self._on_change()
         return self.show(place)
 
     def _hosts(self, place: Place | None) -> tuple[str, ...]:

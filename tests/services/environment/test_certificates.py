@@ -17,9 +17,9 @@ from halage.base.errors import Conflict
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.base.tasks import Tasks
+from halage.environment.certificates.errors import NoSuchCertificate
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.certificates.model import Origin
-from halage.environment.certificates.errors import NoSuchCertificate
 from halage.environment.errors import NoSuchEnvironment
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import LOOK_EVERY_S, CertificateDesk
@@ -48,7 +48,7 @@ class Stage:
     async def restart(self, plan: EnvironmentPlan = SECURE, console: ConsoleDoor | None = None) -> None:
         certificates = Certificates(self.database, self.clock, self.secrets, "Halage of the tests")
         self.routing = Routing(self.balancer, "test", certificates, 8443, console)
-        self.desk = CertificateDesk(self.routing, self.clock)
+        self.desk = CertificateDesk(self.routing, self.clock, lambda: None)
         await self.routing.load({PROD: plan})
 
     def shown(self) -> str:
@@ -82,7 +82,7 @@ async def stage(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Stage]:
     secrets.make_key()
     balancer = MemoryBalancer()
     routing = Routing(balancer, "test", Certificates(database, clock, secrets, "x"))
-    made = Stage(database, clock, secrets, balancer, routing, CertificateDesk(routing, clock))
+    made = Stage(database, clock, secrets, balancer, routing, CertificateDesk(routing, clock, lambda: None))
     await made.restart()
     yield made
     database.close()
