@@ -143,10 +143,13 @@ def _find_time_problem(route: Route) -> str | None:
         ("connect", times.connect_s),
         ("request", times.request_s),
         ("idle", times.idle_s),
-        ("queue", times.queue_s),
     ):
         if not 0.05 <= seconds <= LONGEST_S:
             return f"the {name} time-out of {seconds:g} s is not between 0.05 and {LONGEST_S:g} s"
+    if not 0 <= times.queue_s <= LONGEST_S:
+        return (
+            f"the queue time-out of {times.queue_s:g} s is not between 0 (nobody waits) and {LONGEST_S:g} s"
+        )
     if not 0 <= route.slow_start_s <= 3600:
         return f"the slow start of {route.slow_start_s:g} s is not between 0 and 3600 s"
     if not 0 <= route.most_connections <= 1_000_000:

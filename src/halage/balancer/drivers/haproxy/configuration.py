@@ -282,7 +282,8 @@ def _render_timeouts(timeouts: Timeouts) -> list[str]:
     return [
         f"    timeout connect {milliseconds(timeouts.connect_s)}",
         f"    timeout server {milliseconds(timeouts.request_s)}",
-        f"    timeout queue {milliseconds(timeouts.queue_s)}",
+        # 0 would be no limit to HAProxy.
+        f"    timeout queue {milliseconds(max(timeouts.queue_s, 0.001))}",
         f"    timeout tunnel {milliseconds(timeouts.idle_s)}",
     ]
 
