@@ -66,7 +66,8 @@ async def test_public_instance_listens_everywhere_and_others_on_their_own_addres
         (target,) = ground.balancer.serving("shop.prod")
         assert ground.spec_of("i-").environment["HOST"] == target.address
         public = EnvironmentPlan("prod", network=NetworkPlan(public_instances=True))
-        await plane.deploy_whole(site_of(plan=public), run_id=2)
+        deployment = await plane.deploy_whole(site_of(plan=public), run_id=2)
+        assert deployment.state is DeploymentState.SUCCEEDED, deployment.reason
         (target,) = ground.balancer.serving("shop.prod")
         assert ground.spec_of("i-").environment["HOST"] == "0.0.0.0"  # noqa: S104
         assert ipaddress.ip_address(target.address) in ipaddress.ip_network("127.64.0.0/10")
