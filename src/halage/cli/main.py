@@ -9,6 +9,7 @@ import halage
 from halage.base.errors import HalageError
 from halage.cli import (
     alarms,
+    certificates,
     check,
     configure,
     credentials,
@@ -147,6 +148,19 @@ ENVIRONMENTS.add_typer(
             ("history", settings.history),
             ("export", settings.export),
             ("import", settings.import_),
+        ],
+    )
+)
+ENVIRONMENTS.add_typer(
+    _group(
+        "certificate",
+        "Certificates: what visitors are shown by HTTPS.",
+        [
+            ("show", certificates.show),
+            ("set", certificates.set_),
+            ("make", certificates.make),
+            ("remove", certificates.remove),
+            ("authority", certificates.authority),
         ],
     )
 )
