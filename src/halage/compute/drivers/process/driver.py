@@ -20,7 +20,8 @@ from halage.base.clock import Clock, SystemClock
 from halage.base.tasks import Tasks
 from halage.compute.abilities import Abilities, Ability
 from halage.compute.accounts import FIRST_UID
-from halage.compute.drivers.process.cgroups import Cgroups, find_cgroups, no_cgroups
+from halage.compute.drivers.process.attachment import Attachment, open_ends
+from halage.compute.drivers.process.cgroups import Cgroup, Cgroups, find_cgroups, no_cgroups
 from halage.compute.drivers.process.ending import Ending
 from halage.compute.drivers.process.inotify import Growth
 from halage.compute.drivers.process.launch import Launcher
@@ -29,7 +30,7 @@ from halage.compute.drivers.process.record import UnitDirectory, is_unit_id
 from halage.compute.drivers.process.sandbox import Bubblewrap, find_bubblewrap
 from halage.compute.drivers.process.unit import Unit
 from halage.compute.errors import NoSuchUnit, StartFailed
-from halage.compute.model import Account, Exit, Output, UnitSpec, UnitStatus, Usage
+from halage.compute.model import Account, Exit, Output, TerminalSize, UnitSpec, UnitStatus, Usage
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -110,7 +111,9 @@ class ProcessDriver:
     async def start(self, spec: UnitSpec) -> UnitStatus:
         """Start the unit; a known id returns its status unchanged. Raises StartFailed."""
         if spec.id not in self._units and spec.id not in self._starting:
-            self._starting[spec.id] = self._tasks.start(self._start(spec), f"start {spec.id}")
+            assert self._launcher is not None, "the driver is used before it was entered"
+            launch = functools.partial(self._launcher.launch, spec)
+            self._starting[spec.id] = self._tasks.start(self._start(spec, launch), f"start {spec.id}")
         if (starting := self._starting.get(spec.id)) is not None:
             # A caller that is cancelled must not leave a unit behind that nobody watches.
             result = await asyncio.shield(starting)
@@ -118,6 +121,38 @@ class ProcessDriver:
                 raise result
             return result.status
         return self._units[spec.id].status
+
+    async def attach(
+        self, spec: UnitSpec, terminal: TerminalSize | None = None, host: str | None = None
+    ) -> Attachment:
+        """Start it with its ends in the caller's hands. Raises StartFailed, NoSuchUnit."""
+        assert self._launcher is not None, "the driver is used before it was entered"
+        group = None if host is None else await self._group_of(host)
+        if spec.id in self._units or spec.id in self._starting:
+            raise StartFailed(f"There is a unit {spec.id} already.", unit=spec.id)
+        try:
+            ends = open_ends(terminal, spec.account)
+        except OSError as error:
+            raise StartFailed(f"Unit {spec.id} could not be started: {error}.", unit=spec.id) from error
+        attachment = Attachment(ends)
+        launch = functools.partial(self._launcher.attach, spec, ends, group)
+        starting = self._tasks.start(self._start(spec, launch), f"start {spec.id}")
+        self._starting[spec.id] = starting
+        try:
+            result = await asyncio.shield(starting)
+            if isinstance(result, StartFailed):
+                raise result
+        except BaseException:
+            attachment.close()
+            raise
+        return attachment
+
+    async def _group_of(self, host: str) -> Cgroup | None:
+        """The group of a running unit; None where there are none. Raises NoSuchUnit."""
+        unit = await self._find(host)
+        if unit.ended.is_set():
+            raise NoSuchUnit(f"Unit {host} has ended.", unit=host)
+        return unit.group
 
     async def list(self) -> builtins.list[UnitStatus]:
         """Every unit that was started and not removed."""
@@ -186,10 +221,9 @@ class ProcessDriver:
             raise NoSuchUnit(f"There is no unit {unit_id}.", unit=unit_id)
         return unit
 
-    async def _start(self, spec: UnitSpec) -> Unit | StartFailed:
-        assert self._launcher is not None, "the driver is used before it was entered"
+    async def _start(self, spec: UnitSpec, launch: Callable[[], Unit]) -> Unit | StartFailed:
         try:
-            unit = await self._in_thread(functools.partial(self._launcher.launch, spec))
+            unit = await self._in_thread(launch)
         except StartFailed as error:
             return error
         finally:
