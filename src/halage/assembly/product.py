@@ -28,6 +28,7 @@ from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
 from halage.environment.controller import EnvironmentController
+from halage.environment.executions import Executions
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.places import Places
@@ -108,6 +109,8 @@ async def build_product(
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables
         )
+        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+        stack.push_async_callback(executions.close)
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller), own_log
         )
@@ -116,8 +119,8 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        services = _open_doors(ground, door, builds, environments, pipeline, monitoring)
-        for controller in (environment_controller, build_controller, pipeline_controller):
+        services = _open_doors(ground, door, builds, environments, executions, pipeline, monitoring)
+        for controller in (environment_controller, build_controller, pipeline_controller, executions):
             await controller.recover()
         if missed := await ground.source.reconcile():
             log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
@@ -169,7 +172,7 @@ async def _build_environments(
         accounts=ground.accounts,
         sealer=ground.access.secrets,
         types=settings.instance_types,
-        limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
+        limits=Limits(settings.deployments.deadline_s, settings.releases.keep, settings.executions.limit_s),
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
@@ -247,6 +250,7 @@ def _open_doors(
     door: GitDoor,
     builds: Builds,
     environments: Environments,
+    executions: Executions,
     pipeline: Pipeline,
     monitoring: Monitoring,
 ) -> Services:
@@ -260,6 +264,7 @@ def _open_doors(
         dashboards=monitoring.dashboards,
         builds=builds,
         environments=environments,
+        executions=executions,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

@@ -23,6 +23,10 @@ log = structlog.get_logger()
 STOP_GRACE_S = 1
 """Seconds that requests under way get when the server stops; streams end at once."""
 KEEP_ALIVE_S = 30
+MESSAGE_BYTES = 1024 * 1024
+"""The largest message of a WebSocket."""
+SILENCE_S = 900
+"""After so long without an answer to a ping, the client of a WebSocket is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,11 @@ async def _serve(
                 timeout_graceful_shutdown=STOP_GRACE_S,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 h11_max_incomplete_event_size=64 * 1024,
+                ws="websockets-sansio",
+                ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                # A client whose own reader pauses answers no ping until that goes on.
+                ws_ping_timeout=SILENCE_S,
             )
         )
         _stop_on_signals(server, product)

@@ -16,6 +16,7 @@ from halage.cli import (
     demo,
     environments,
     events,
+    executions,
     logs,
     members,
     metric_intake,
@@ -115,23 +116,25 @@ app.add_typer(
         ],
     )
 )
-app.add_typer(
-    _group(
-        "env",
-        "Environments: what runs, its logs, releases and variables.",
-        [
-            ("list", environments.list_),
-            ("show", environments.show),
-            ("logs", environments.logs),
-            ("restart", environments.restart),
-            ("rollback", environments.rollback),
-            ("scale", environments.scale),
-            ("releases", environments.releases),
-            ("set", environments.set_),
-            ("unset", environments.unset),
-        ],
-    )
+ENVIRONMENTS = _group(
+    "env",
+    "Environments: what runs, its logs, releases and variables.",
+    [
+        ("list", environments.list_),
+        ("show", environments.show),
+        ("logs", environments.logs),
+        ("restart", environments.restart),
+        ("rollback", environments.rollback),
+        ("scale", environments.scale),
+        ("releases", environments.releases),
+        ("set", environments.set_),
+        ("unset", environments.unset),
+    ],
 )
+# Their output is that of what they run.
+ENVIRONMENTS.command("exec")(executions.exec_)
+ENVIRONMENTS.command("shell")(executions.shell)
+app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",
     "Logs: groups of lines, files of them, filters that become metrics, outlets that they are sent on to.",
