@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.product import HALAGE, PATIENCE_S, Product, WorkingCopy, eventually
+from tests.product import HALAGE, PATIENCE_S, Product, WorkingCopy, eventually, run
 from tests.sites import site, toml_of
 
 PROD = ("shop", "prod")
@@ -253,6 +254,29 @@ def test_a_viewer_may_not_and_a_stranger_sees_nothing(server: Product, shop: Wor
                 check=False,
             )
             assert (done.returncode, text in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(shutil.which("phpunit") is None, reason="PHP with Laravel and PHPUnit is not installed")
+def test_artisan_of_the_real_framework(server: Product) -> None:
+    laravel = ("boutique", "dev")
+    assert server.halage("project", "create", "boutique", "--template", "laravel").code == 0
+    pushed = run(["git", "push", "-o", "wait"], server.directory / "boutique", server.environment())
+    assert "dev done" in pushed.text, pushed.text
+    status = halage(server, "env", "exec", *laravel, "--", "php", "artisan", "migrate:status")
+    assert status.returncode == 0, status.stderr
+    assert b"Ran" in status.stdout and b"Pending" not in status.stdout
+    stage = halage(server, "env", "exec", *laravel, "--", "php", "artisan", "env")
+    assert stage.stdout.strip().endswith((b"dev", b"[dev]."))
+    unknown = halage(server, "env", "exec", *laravel, "--", "php", "artisan", "no:such")
+    assert unknown.returncode == 1
+    assert b'"no:such" is not defined' in unknown.stdout + unknown.stderr
+    person = Terminal(server, "env", "shell", *laravel)
+    person.until("boutique/dev v1 $ ")
+    person.type("php artisan --version; exit\r")
+    person.until("Laravel Framework")
+    assert person.wait() == 0
+    server.client.delete_project("boutique")
 
 
 def test_a_server_that_stops_ends_them_and_one_that_is_cut_off_leaves_them_to_the_next(

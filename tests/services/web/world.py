@@ -48,6 +48,7 @@ from halage.project.model import Overview, Project
 from halage.web.app import create_app
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
+from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
 from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
 
@@ -347,6 +348,7 @@ async def make_world(directory: Path) -> World:
         alarms=quiet_alarms(database, clock, access.secrets, metrics, BASE),
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        executions=cast(Any, ScriptedExecutions()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),

@@ -58,6 +58,7 @@ from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
+from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
 from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, NoInventory, git_app
 
@@ -757,6 +758,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        executions=cast(Any, ScriptedExecutions()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
