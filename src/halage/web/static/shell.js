@@ -82,7 +82,9 @@
     const row = document.createElement("div");
     row.dataset.cursor = String(cursor);
     let from = 0;
-    const end = line.chars.length;
+    let end = line.chars.length;
+    // What is blank to the end is not drawn, so that it is not copied either.
+    while (end > cursor + 1 && line.chars[end - 1] === " " && isPlain(line.styles[end - 1])) end--;
     while (from < end) {
       let to = from + 1;
       while (to < end && line.styles[to] === line.styles[from] && to !== cursor && from !== cursor) to++;
@@ -92,9 +94,10 @@
     return row;
   }
 
+  const isPlain = (style) => Object.values(style).every((value) => value === null || value === false);
+
   function span(text, style, isCursor) {
-    const isPlain = Object.values(style).every((value) => value === null || value === false);
-    if (isPlain && !isCursor) return document.createTextNode(text);
+    if (isPlain(style) && !isCursor) return document.createTextNode(text);
     const element = document.createElement("span");
     element.textContent = text || " ";
     const [ink, paper] = style.inverse ? [style.bg ?? "paper", style.fg ?? "ink"] : [style.fg, style.bg];

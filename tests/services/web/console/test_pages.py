@@ -23,6 +23,7 @@ PAGES = (
     ENVIRONMENT,
     f"{ENVIRONMENT}/logs",
     f"{ENVIRONMENT}/variables",
+    f"{ENVIRONMENT}/shell",
     *(f"/runs/{number}" for number in range(1, 8)),
     f"{ENVIRONMENT}/graphs",
     "/dashboards",
