@@ -292,6 +292,18 @@ async def test_nobody_attaches_to_a_host_that_has_ended(stage: Stage) -> None:
     assert [unit.id for unit in await stage.driver.list()] == [host.id]
 
 
+async def test_a_guest_ends_with_its_host_and_not_the_other_way_round(stage: Stage) -> None:
+    host, first, second = stage.endless(), stage.endless(), stage.endless()
+    await stage.driver.start(host)
+    for guest in (first, second):
+        ends = await stage.driver.attach(guest, host=host.id)
+        ends.close()
+    await stage.driver.stop(first.id, 0.0)
+    assert {unit.id for unit in await stage.driver.list() if unit.is_running} == {host.id, second.id}
+    await stage.driver.stop(host.id, 0.0)
+    assert (await stage.driver.wait(second.id)).code != 0
+
+
 async def test_an_attached_start_that_fails_leaves_nothing(stage: Stage) -> None:
     with pytest.raises(StartFailed):
         await stage.driver.attach(stage.unstartable())

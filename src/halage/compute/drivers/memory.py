@@ -10,7 +10,7 @@ from halage.compute.abilities import Abilities, Ability
 from halage.compute.errors import NoSuchUnit, StartFailed
 from halage.compute.model import Exit, Output, Stream, TerminalSize, UnitSpec, UnitStatus, Usage
 
-_TERMINATED = 143
+_TERMINATED, _KILLED = 143, 137
 _USED = Usage(cpu_s=0.1, memory_bytes=8_000_000, peak_memory_bytes=9_000_000, processes=1)
 _YES = Ability(True)
 
@@ -139,6 +139,9 @@ class MemoryDriver:
         if unit.exit is None:
             unit.exit = Exit(code, self._clock.now(), out_of_memory)
             unit.change()
+            for guest_id, ends in tuple(self.attached.items()):
+                if ends.host == unit_id and guest_id in self._units:
+                    self.end(guest_id, _KILLED)
 
     async def start(self, spec: UnitSpec) -> UnitStatus:
         """Start the unit. Raises StartFailed if its script says so, IllegalOrder for an id used before."""

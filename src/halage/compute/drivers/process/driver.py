@@ -21,7 +21,7 @@ from halage.base.tasks import Tasks
 from halage.compute.abilities import Abilities, Ability
 from halage.compute.accounts import FIRST_UID
 from halage.compute.drivers.process.attachment import Attachment, open_ends
-from halage.compute.drivers.process.cgroups import Cgroup, Cgroups, find_cgroups, no_cgroups
+from halage.compute.drivers.process.cgroups import Cgroups, find_cgroups, no_cgroups
 from halage.compute.drivers.process.ending import Ending
 from halage.compute.drivers.process.inotify import Growth
 from halage.compute.drivers.process.launch import Launcher
@@ -127,7 +127,8 @@ class ProcessDriver:
     ) -> Attachment:
         """Start it with its ends in the caller's hands. Raises StartFailed, NoSuchUnit."""
         assert self._launcher is not None, "the driver is used before it was entered"
-        group = None if host is None else await self._group_of(host)
+        hosting = None if host is None else await self._find_running(host)
+        group = None if hosting is None else hosting.group
         if spec.id in self._units or spec.id in self._starting:
             raise StartFailed(f"There is a unit {spec.id} already.", unit=spec.id)
         try:
@@ -145,14 +146,25 @@ class ProcessDriver:
         except BaseException:
             attachment.close()
             raise
+        if hosting is not None:
+            self._tasks.start(self._end_with(hosting, result), f"end {spec.id} with {hosting.id}")
         return attachment
 
-    async def _group_of(self, host: str) -> Cgroup | None:
-        """The group of a running unit; None where there are none. Raises NoSuchUnit."""
-        unit = await self._find(host)
+    async def _find_running(self, unit_id: str) -> Unit:
+        unit = await self._find(unit_id)
         if unit.ended.is_set():
-            raise NoSuchUnit(f"Unit {host} has ended.", unit=host)
-        return unit.group
+            raise NoSuchUnit(f"Unit {unit_id} has ended.", unit=unit_id)
+        return unit
+
+    async def _end_with(self, host: Unit, guest: Unit) -> None:
+        """End a guest with its host: without control groups nothing else would."""
+        over = asyncio.get_running_loop().create_future()
+        for unit in (host, guest):
+            unit.wake_at_end(over)
+        if not host.ended.is_set() and not guest.ended.is_set():
+            await over
+        if not guest.ended.is_set():
+            await self._ending.terminate(guest, 0.0)
 
     async def list(self) -> builtins.list[UnitStatus]:
         """Every unit that was started and not removed."""
