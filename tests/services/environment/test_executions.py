@@ -8,9 +8,9 @@ import pytest
 
 from halage.base.errors import Conflict, Invalid, NotFound, Unavailable
 from halage.base.origin import coming_from
-from halage.compute.drivers.memory import Script
+from halage.compute.drivers.memory import MemoryAttached, Script
 from halage.compute.errors import NoSuchUnit
-from halage.compute.model import Stream, TerminalSize
+from halage.compute.model import Stream, TerminalSize, UnitSpec
 from halage.environment.errors import NoSuchEnvironment, NothingDeployed
 from halage.environment.execution_ledger import MOST_AT_ONCE
 from halage.environment.executions import Executions
@@ -228,4 +228,22 @@ async def test_a_deleted_project_takes_its_executions_along(ground: Ground) -> N
     ):
         await plane.environments.delete(SHOP)
         await execution.over()
+        assert units_of(ground) == []
+
+
+async def test_one_that_begins_while_its_project_is_deleted_ends(ground: Ground) -> None:
+    async with deployed(ground) as (plane, _):
+
+        class Late:
+            """The driver, asked to begin after everything of the project was looked for and ended."""
+
+            async def attach(
+                self, spec: UnitSpec, terminal: TerminalSize | None = None, host: str | None = None
+            ) -> MemoryAttached:
+                await plane.environments.delete(SHOP)
+                return await ground.compute.attach(spec, terminal, host)
+
+        executions = Executions(plane.environments._m, Late(), tasks=plane.tasks)
+        async with executions.run(*PROD, MIGRATE, actor="ada") as execution:
+            assert await execution.over() == Outcome(143, "its project was deleted")
         assert units_of(ground) == []
