@@ -27,6 +27,7 @@ PAGES = (
     "/projects/boutique/environments/prod/logs",
     "/projects/boutique/environments/prod/variables",
     "/projects/boutique/environments/prod/certificate",
+    "/projects/boutique/environments/prod/shell",
     "/runs/3",
     "/runs/4",
     "/runs/5",

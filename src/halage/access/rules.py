@@ -26,6 +26,7 @@ PROJECT_ACTIONS = {
     "environment:Scale": Role.DEVELOPER,
     "environment:Configure": Role.DEVELOPER,
     "environment:SetCertificate": Role.DEVELOPER,
+    "environment:Execute": Role.DEVELOPER,
     "monitor:Show": Role.VIEWER,
     "monitor:ReadLogs": Role.VIEWER,
     "monitor:PutMetric": Role.DEVELOPER,

@@ -33,6 +33,7 @@ from halage.environment.actuator import Actuator
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
+from halage.environment.executions import Executions
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.notices import Notices
@@ -118,6 +119,8 @@ async def build_product(
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
         )
+        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+        stack.push_async_callback(executions.close)
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller), own_log
         )
@@ -130,9 +133,9 @@ async def build_product(
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
-            ground, door, certificates, builds, environments, settings_door, pipeline, monitoring
+            ground, door, certificates, builds, environments, settings_door, executions, pipeline, monitoring
         )
-        for controller in (environment_controller, build_controller, pipeline_controller):
+        for controller in (environment_controller, build_controller, pipeline_controller, executions):
             await controller.recover()
         ground.tasks.start(_notices(ground).run(), "notices")
         if missed := await ground.source.reconcile():
@@ -187,8 +190,8 @@ async def _build_environments(
         accounts=ground.accounts,
         sealer=ground.access.secrets,
         types=settings.instance_types,
-        limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
         traffic=traffic,
+        limits=Limits(settings.deployments.deadline_s, settings.releases.keep, settings.executions.limit_s),
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
@@ -308,6 +311,7 @@ def _open_doors(
     builds: Builds,
     environments: Environments,
     settings: EnvironmentSettings,
+    executions: Executions,
     pipeline: Pipeline,
     monitoring: Monitoring,
 ) -> Services:
@@ -323,6 +327,7 @@ def _open_doors(
         certificates=certificates,
         environments=environments,
         settings=settings,
+        executions=executions,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

@@ -17,6 +17,7 @@ from halage.cli import (
     demo,
     environments,
     events,
+    executions,
     logs,
     members,
     metric_intake,
@@ -164,6 +165,9 @@ ENVIRONMENTS.add_typer(
         ],
     )
 )
+# Their output is that of what they run.
+ENVIRONMENTS.command("exec")(executions.exec_)
+ENVIRONMENTS.command("shell")(executions.shell)
 app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",

@@ -3,7 +3,7 @@
 import ipaddress
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,11 @@ def instance_of(seat: Seat, sealer: Sealer) -> Serving:
 def release_step_of(seat: Seat, sealer: Sealer) -> Serving | None:
     """What runs once before the first instance of the release; None when the site names nothing."""
     return site_serving.release_step(seat.configuration.site, _serving_place(seat, sealer))
+
+
+def one_off_of(seat: Seat, sealer: Sealer, command: Sequence[str]) -> Serving:
+    """What runs a command once in the seat of an instance; without a command, a shell."""
+    return site_serving.one_off(seat.configuration.site, _serving_place(seat, sealer), command)
 
 
 def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:

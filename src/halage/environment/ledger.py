@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from halage.base.database import Transaction
-from halage.environment import rollouts, store
+from halage.environment import execution_store, rollouts, store
 from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.refusals import Proposal, find_refusals
@@ -363,7 +363,11 @@ def retire(tx: Transaction, place: Place, keep: int) -> None:
 def kept_numbers(tx: Transaction, place: Place) -> list[int]:
     """Numbers of the releases whose unpacked directory is still needed."""
     book = read_book(tx, place)
-    return [row.number for row in book.releases.values()] if book is not None else []
+    if book is None:
+        return []
+    # Somebody may still be at work in a release that has been replaced.
+    held = store.releases_by_id(tx, (row.release_id for row in execution_store.execution_rows(tx, place)))
+    return [row.number for row in {**held, **book.releases}.values()]
 
 
 def _note(tx: Transaction, action: str, row: Any, **details: Any) -> None:

@@ -89,7 +89,8 @@ class Environments:
         await self._m.database.run(forget_settings, project)
         self._controller.note_change()
         await self._m.routing.change(dict.fromkeys(places))
-        await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
+        units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]
+        await self._controller.fleet.forget(units, deleted.deployments)
         self._m.places.forget_project(project)
 
     # -- deploy

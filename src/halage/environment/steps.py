@@ -6,11 +6,10 @@ from typing import Any
 import structlog
 
 from halage.balancer.model import Target
-from halage.base.database import Transaction
 from halage.base.errors import HalageError
 from halage.base.ids import new_id
 from halage.base.tasks import Tasks
-from halage.compute.model import Account, Exit
+from halage.compute.model import Exit
 from halage.environment import ledger, rollouts, store
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
@@ -42,6 +41,7 @@ from halage.environment.rules import (
     Route,
     RunReleaseCommand,
 )
+from halage.environment.seats import seat_of, unpack_release
 from halage.environment.store import Place
 
 log = structlog.get_logger()
@@ -185,9 +185,7 @@ class Steps:
         await self._m.database.run(store.add_phase, deployment.id, "prepare", elapsed)
 
     async def _unpack(self, place: Place, release: Any) -> None:
-        persistent = Configuration.from_document(release.configuration).site.run.persistent
-        account = await self._account(place)
-        await self._m.places.unpack(place, release.number, release.bundle_digest, persistent, account)
+        await unpack_release(self._m, place, release)
 
     async def _run_release_command(self, place: Place, book: ledger.Book) -> None:
         """Run it as a unit named after the deployment: found again, never started twice."""
@@ -278,26 +276,8 @@ class Steps:
 
     # -- instances
 
-    async def _account(self, place: Place) -> Account | None:
-        return await self._m.database.run(self._account_now, place[0])
-
-    def _account_now(self, tx: Transaction, project: str) -> Account | None:
-        return self._m.accounts.account_for(tx, project)
-
     async def _seat(self, place: Place, name: str, release: Any, address: str, port: int) -> Seat:
-        configuration = Configuration.from_document(release.configuration)
-        return Seat(
-            place=place,
-            release=release,
-            configuration=configuration,
-            type=self._m.types[configuration.plan(place[1]).type],
-            address=address,
-            port=port,
-            directory=self._m.places.release(place, release.number),
-            private=self._m.places.private(place, name),
-            account=await self._account(place),
-            told=self._m.site_variables(*place),
-        )
+        return await seat_of(self._m, place, name, release, address, port)
 
     async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
         plan = Configuration.from_document(book.releases[release_id].configuration).plan(place[1])

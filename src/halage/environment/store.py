@@ -23,6 +23,7 @@ from sqlalchemy.engine import Row
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment import execution_store
 from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollouts import delete_rollouts, rollout_row
@@ -310,13 +311,18 @@ class Deleted:
 
     instances: list[str]
     deployments: list[int]
+    executions: list[str]
 
 
 def delete_places(tx: Transaction, project: str) -> Deleted:
     """Remove every row of a project."""
     instances = select(instances_table.c.id).where(instances_table.c.project == project)
     deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
-    deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+    deleted = Deleted(
+        list(tx.execute(instances).scalars()),
+        list(tx.execute(deployments).scalars()),
+        execution_store.delete_executions(tx, project),
+    )
     delete_rollouts(tx, deleted.deployments)
     for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
         tx.execute(delete(table).where(table.c.project == project))

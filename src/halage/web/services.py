@@ -11,6 +11,7 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
+from halage.environment.executions import Executions
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
@@ -33,6 +34,7 @@ class Services:
     certificates: CertificateDesk
     environments: Environments
     settings: EnvironmentSettings
+    executions: Executions
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

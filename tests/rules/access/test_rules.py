@@ -42,6 +42,7 @@ TABLE = [
     ("environment:Scale", PROD, "yes yes yes no no"),
     ("environment:Configure", PROD, "yes yes yes no no"),
     ("environment:SetCertificate", PROD, "yes yes yes no no"),
+    ("environment:Execute", PROD, "yes yes yes no no"),
     ("monitor:Show", SHOP, "yes yes yes yes no"),
     ("monitor:ReadLogs", SHOP, "yes yes yes yes no"),
     ("monitor:PutMetric", PROD, "yes yes yes no no"),

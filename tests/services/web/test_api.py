@@ -39,6 +39,10 @@ async def test_everything_but_health_and_login_needs_authentication(world: World
                 assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+POSTED = {"scale": {"instances": 2}, "exec": {"command": ["ls"]}}
+"""The bodies of routes that take nothing without one, by the last part of their address."""
+
+
 async def test_no_route_lets_in_someone_without_a_role(world: World) -> None:
     """Whatever names a project answers 404 to a stranger, whether the project exists or not."""
     access = world.services.access
@@ -49,7 +53,8 @@ async def test_no_route_lets_in_someone_without_a_role(world: World) -> None:
             named = any(part in path for part in ("{project}", "{run}", "{job}", "{deployment}"))
             for method in operations if named else ():
                 member = {"role": "viewer"} if "members" in path else {"value": "x"}
-                body = member if method == "put" else {"instances": 2} if path.endswith("/scale") else None
+                posted = POSTED.get(path.rpartition("/")[2])
+                body = member if method == "put" else posted
                 answer = await client.request(method, _address(path), json=body)
                 assert answer.status_code == 404, (method, path, answer.text)
                 there = answer.json()
@@ -78,6 +83,7 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/runs/1/cancel", None),
         ("post", "/runs/1/retry", None),
         ("post", "/projects/shop/environments/prod/restart", None),
+        ("post", "/projects/shop/environments/prod/exec", {"command": ["ls"]}),
         ("post", "/projects/shop/environments/prod/rollback", None),
         ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
         ("put", "/projects/shop/environments/prod/variables/KEY", {"value": "x"}),

@@ -61,6 +61,7 @@ from halage.site.settings import Https as PlannedHttps
 from halage.web.app import create_app
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
+from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
 from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
 
@@ -381,6 +382,7 @@ async def make_world(directory: Path) -> World:
         certificates=await make_certificate_desk(database, clock, access),
         environments=cast(Any, environments),
         settings=await make_settings(database, access),
+        executions=cast(Any, ScriptedExecutions()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),

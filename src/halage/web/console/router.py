@@ -19,6 +19,7 @@ from halage.web.console.projects import ProjectPages
 from halage.web.console.runs import RunPages
 from halage.web.console.sessions import SessionPages
 from halage.web.console.settings import SettingsPages
+from halage.web.console.shell import ShellPages
 from halage.web.console.users import UserPages
 from halage.web.services import Services
 
@@ -39,6 +40,7 @@ def console_router(services: Services) -> APIRouter:
         EnvironmentPages(console),
         SettingsPages(console),
         CertificatePages(console),
+        ShellPages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),

@@ -27,6 +27,7 @@ PAGES = (
     f"{ENVIRONMENT}/variables",
     f"{ENVIRONMENT}/settings",
     f"{ENVIRONMENT}/certificate",
+    f"{ENVIRONMENT}/shell",
     *(f"/runs/{number}" for number in range(1, 8)),
     f"{ENVIRONMENT}/graphs",
     "/dashboards",
