@@ -24,7 +24,9 @@ from sqlalchemy.engine import Row
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.environment import execution_store
+from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollouts import delete_rollouts, rollout_row
 
 environments_table = Table(
     "environments",
@@ -116,6 +118,7 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment"),
 )
 
@@ -213,6 +216,11 @@ def release_rows(tx: Transaction, place: Place) -> list[Row[Any]]:
 def set_release_state(tx: Transaction, release_id: int, state: str) -> None:
     """Mark a release `current`, `good` or `failed`."""
     tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(state=state))
+
+
+def update_release(tx: Transaction, release_id: int, /, **values: Any) -> None:
+    """Change columns of a release that has not begun."""
+    tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(**values))
 
 
 def insert_deployment(tx: Transaction, place: Place, values: Mapping[str, Any]) -> int:
@@ -315,8 +323,11 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
         list(tx.execute(deployments).scalars()),
         execution_store.delete_executions(tx, project),
     )
+    delete_rollouts(tx, deleted.deployments)
     for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
         tx.execute(delete(table).where(table.c.project == project))
+    certificates = certificates_table.c.name
+    tx.execute(delete(certificates_table).where(certificates.startswith(f"{project}.", autoescape=True)))
     return deleted
 
 
@@ -329,6 +340,8 @@ class EnvironmentRows:
     releases: dict[int, Row[Any]]
     deployment: Row[Any] | None
     variables: list[Row[Any]]
+    rollout: Row[Any] | None = None
+    """Of the deployment, while it is under way."""
 
 
 def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRows:
@@ -342,4 +355,5 @@ def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRo
         wanted |= {row.release_id, row.previous_release_id}
     releases = releases_by_id(tx, wanted)
     deployment = latest[0] if latest else None
-    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place))
+    rollout = rollout_row(tx, open_ones[0].id) if open_ones else None
+    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place), rollout)

@@ -10,7 +10,9 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.executions import Executions
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -29,7 +31,9 @@ class Services:
     access: Access
     alarms: Alarms
     builds: Builds
+    certificates: CertificateDesk
     environments: Environments
+    settings: EnvironmentSettings
     executions: Executions
     metrics: Metrics
     pipeline: Pipeline
