@@ -27,6 +27,7 @@ from halage.environment import ledger
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.making import EnvironmentMaking
 from halage.environment.model import Deployment, DeploymentState, InstanceState
 from halage.environment.orders import DeploymentOrder
 from halage.environment.places import Places
@@ -152,6 +153,7 @@ class ControlPlane:
     pipeline: Pipeline
     trigger: Trigger
     settings: EnvironmentSettings
+    making: EnvironmentMaking
 
     async def deploy(
         self,
@@ -308,6 +310,7 @@ async def _build(ground: Ground, life: Life, tasks: Tasks) -> ControlPlane:
             wake=environment_controller.wake,
             tell=environment_controller.tell,
         ),
+        EnvironmentMaking(environments._m, environment_controller),
     )
 
 

@@ -31,6 +31,7 @@ from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.making import EnvironmentMaking
 from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
@@ -121,8 +122,11 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        settings_door = _build_settings(ground, environment_controller)
-        services = _open_doors(ground, door, builds, environments, settings_door, pipeline, monitoring)
+        configuring = (
+            _build_settings(ground, environment_controller),
+            EnvironmentMaking(machinery, environment_controller),
+        )
+        services = _open_doors(ground, door, builds, environments, configuring, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
         ground.tasks.start(_notices(ground).run(), "notices")
@@ -275,10 +279,11 @@ def _open_doors(
     door: GitDoor,
     builds: Builds,
     environments: Environments,
-    settings: EnvironmentSettings,
+    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
     pipeline: Pipeline,
     monitoring: Monitoring,
 ) -> Services:
+    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -290,6 +295,7 @@ def _open_doors(
         builds=builds,
         environments=environments,
         settings=settings,
+        making=making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

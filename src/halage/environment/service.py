@@ -15,7 +15,7 @@ from halage.environment.machinery import Machinery
 from halage.environment.model import Deployment, Environment, LogLine, Release, Variable
 from halage.environment.orders import DeploymentOrder
 from halage.environment.routing import route_name
-from halage.environment.settings.tables import forget_settings
+from halage.environment.settings.tables import forget_settings, forget_templates
 from halage.environment.store import Place
 from halage.environment.views import environment_view, release_view, variable_view
 from halage.site.model import EnvironmentPlan
@@ -86,6 +86,7 @@ class Environments:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
         await self._m.database.run(forget_settings, project)
+        await self._m.database.run(forget_templates, project)
         self._controller.note_change()
         await self._m.routing.change(dict.fromkeys(places))
         await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)

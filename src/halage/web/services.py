@@ -11,6 +11,7 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
+from halage.environment.making import EnvironmentMaking
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -31,6 +32,7 @@ class Services:
     builds: Builds
     environments: Environments
     settings: EnvironmentSettings
+    making: EnvironmentMaking
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

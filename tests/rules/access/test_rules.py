@@ -41,6 +41,8 @@ TABLE = [
     ("environment:SetVariable", PROD, "yes yes yes no no"),
     ("environment:Scale", PROD, "yes yes yes no no"),
     ("environment:Configure", PROD, "yes yes yes no no"),
+    ("environment:Create", PROD, "yes yes yes no no"),
+    ("environment:Terminate", PROD, "yes yes no no no"),
     ("monitor:Show", SHOP, "yes yes yes yes no"),
     ("monitor:ReadLogs", SHOP, "yes yes yes yes no"),
     ("monitor:PutMetric", PROD, "yes yes yes no no"),
