@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from halage.access.rules import check
 from halage.access.service import Access
 from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
+from halage.assembly.traffic import MetricTraffic
 from halage.balancer.drivers.haproxy import HAProxyDriver
+from halage.balancer.model import Https
 from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
@@ -27,6 +30,7 @@ from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
+from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
@@ -35,7 +39,8 @@ from halage.environment.making import EnvironmentMaking
 from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
-from halage.environment.routing import Routing
+from halage.environment.routing import ConsoleDoor, Routing
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
@@ -110,14 +115,14 @@ async def build_product(
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
         ground = await _lay_ground(stack, settings, clock, journal, database, access)
-        ear, variables = _Ear(), SiteVariables()
+        ear, variables, traffic = _Ear(), SiteVariables(), MetricTraffic()
         machinery, environment_controller, environments = await _build_environments(
-            stack, ground, ear, variables
+            stack, ground, ear, variables, traffic
         )
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller), own_log
         )
-        variables.intake = monitoring.intake
+        variables.intake, traffic.reader = monitoring.intake, monitoring.store
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
@@ -126,7 +131,11 @@ async def build_product(
             _build_settings(ground, environment_controller),
             EnvironmentMaking(machinery, environment_controller),
         )
-        services = _open_doors(ground, door, builds, environments, configuring, pipeline, monitoring)
+        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
+        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+        services = _open_doors(
+            ground, door, certificates, builds, environments, configuring, pipeline, monitoring
+        )
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
         ground.tasks.start(_notices(ground).run(), "notices")
@@ -159,7 +168,9 @@ async def _lay_ground(
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
         compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
-        balancer=await stack.enter_async_context(HAProxyDriver(data / "balancer", settings.http)),
+        balancer=await stack.enter_async_context(
+            HAProxyDriver(data / "balancer", settings.http, https=settings.https)
+        ),
         access=access,
         source=await stack.enter_async_context(Source(data / "repositories", data / "run", database, clock)),
         tasks=await stack.enter_async_context(Tasks()),  # the last one in: it is left first
@@ -167,7 +178,7 @@ async def _lay_ground(
 
 
 async def _build_environments(
-    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables
+    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables, traffic: MetricTraffic
 ) -> tuple[Machinery, EnvironmentController, Environments]:
     settings = ground.settings
     machinery = Machinery(
@@ -175,12 +186,13 @@ async def _build_environments(
         clock=ground.clock,
         compute=ground.compute,
         balancer=ground.balancer,
-        routing=Routing(ground.balancer, settings.domain),
+        routing=_build_routing(ground),
         places=Places(settings.data / "sites", ground.objects),
         accounts=ground.accounts,
         sealer=ground.access.secrets,
         types=settings.instance_types,
         limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
+        traffic=traffic,
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
@@ -210,6 +222,25 @@ def _notices(ground: _Ground) -> Notices:
         ground.clock,
         public_url=ground.settings.public_url,
     )
+
+
+def _build_routing(ground: _Ground) -> Routing:
+    settings = ground.settings
+    authority = f"Halage of {settings.console.host or settings.domain}"
+    certificates = Certificates(ground.database, ground.clock, ground.access.secrets, authority)
+    https_port = settings.https.port if settings.https is not None else None
+    return Routing(ground.balancer, settings.domain, certificates, https_port, _console_door(settings))
+
+
+def _console_door(settings: Settings) -> ConsoleDoor | None:
+    if not settings.console.host or settings.listen.port == 0:
+        return None
+    # The balancer wants an address.
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not bound to
+    host = everywhere.get(settings.listen.host, settings.listen.host)
+    address = str(socket.getaddrinfo(host, settings.listen.port, type=socket.SOCK_STREAM)[0][4][0])
+    https = Https(settings.console.https)
+    return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
 
 
 def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:
@@ -277,6 +308,7 @@ def _build_pipeline(
 def _open_doors(
     ground: _Ground,
     door: GitDoor,
+    certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
     configuring: tuple[EnvironmentSettings, EnvironmentMaking],
@@ -293,6 +325,7 @@ def _open_doors(
         logs=monitoring.logs,
         dashboards=monitoring.dashboards,
         builds=builds,
+        certificates=certificates,
         environments=environments,
         settings=settings,
         making=making,

@@ -9,6 +9,7 @@ import halage
 from halage.base.errors import HalageError
 from halage.cli import (
     alarms,
+    certificates,
     check,
     configure,
     credentials,
@@ -22,6 +23,7 @@ from halage.cli import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     serve,
     settings,
@@ -126,6 +128,9 @@ ENVIRONMENTS = _group(
         ("logs", environments.logs),
         ("restart", environments.restart),
         ("rollback", environments.rollback),
+        ("deploy", rollouts.deploy),
+        ("swap", rollouts.swap),
+        ("report", rollouts.report),
         ("scale", environments.scale),
         ("releases", environments.releases),
         ("set", environments.set_),
@@ -159,6 +164,19 @@ ENVIRONMENTS.add_typer(
             ("save", making.save_template),
             ("list", making.list_templates),
             ("delete", making.delete_template),
+        ],
+    )
+)
+ENVIRONMENTS.add_typer(
+    _group(
+        "certificate",
+        "Certificates: what visitors are shown by HTTPS.",
+        [
+            ("show", certificates.show),
+            ("set", certificates.set_),
+            ("make", certificates.make),
+            ("remove", certificates.remove),
+            ("authority", certificates.authority),
         ],
     )
 )
@@ -196,7 +214,7 @@ LOGS.add_typer(
 app.add_typer(LOGS)
 app.add_typer(
     _group(
-        "metrics",
+        "metric",
         "Metrics: what is measured, what an expression comes to, what a site measures itself.",
         [
             ("list", metrics.list_),

@@ -79,7 +79,8 @@ class EnvironmentMaking:
 
         Visitors are not served meanwhile. Raises NothingDeployed; Conflict while a deployment is under way.
         """
-        deployment_id, superseded = await self._m.database.run(_rebuild, (project, name), actor)
+        deadline_s = self._m.limits.deadline_s
+        deployment_id, superseded = await self._m.database.run(_rebuild, (project, name), actor, deadline_s)
         self._controller.wake((project, name))
         self._controller.tell(superseded)
         return deployment_id
@@ -182,11 +183,11 @@ def _insert(tx: Transaction, place: Place, actor: str, **details: Any) -> None:
     _note(tx, "environment:Create", place, actor, after={"name": name}, **details)
 
 
-def _rebuild(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
+def _rebuild(tx: Transaction, place: Place, actor: str, server_deadline_s: float) -> tuple[int, list[int]]:
     under_way = store.deployments_in(tx, store.OPEN_DEPLOYMENTS, place)
     if under_way:
         raise Conflict(f"deployment {under_way[0].id} is under way: let it end, or abort it, then rebuild")
-    deployment_id, superseded = orders.order_restart(tx, place, actor)
+    deployment_id, superseded = orders.order_restart(tx, place, actor, server_deadline_s)
     table = store.instances_table
     here = (table.c.project == place[0], table.c.environment == place[1])
     living = table.c.state.not_in((*store.ENDED_INSTANCES, InstanceState.STOPPING.value))

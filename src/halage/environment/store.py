@@ -24,7 +24,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollouts import delete_rollouts, rollout_row
 
 environments_table = Table(
     "environments",
@@ -321,8 +323,16 @@ def delete_places(tx: Transaction, project: str, environment: str | None = None)
     instances = select(instances_table.c.id).where(*here(instances_table))
     deployments = select(deployments_table.c.id).where(*here(deployments_table))
     deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+    delete_rollouts(tx, deleted.deployments)
     for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
         tx.execute(delete(table).where(*here(table)))
+    name = certificates_table.c.name
+    of_project = name.startswith(f"{project}.", autoescape=True)
+    tx.execute(
+        delete(certificates_table).where(
+            of_project if environment is None else name == f"{project}.{environment}"
+        )
+    )
     return deleted
 
 
@@ -335,6 +345,8 @@ class EnvironmentRows:
     releases: dict[int, Row[Any]]
     deployment: Row[Any] | None
     variables: list[Row[Any]]
+    rollout: Row[Any] | None = None
+    """Of the deployment, while it is under way."""
 
 
 def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRows:
@@ -348,4 +360,5 @@ def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRo
         wanted |= {row.release_id, row.previous_release_id}
     releases = releases_by_id(tx, wanted)
     deployment = latest[0] if latest else None
-    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place))
+    rollout = rollout_row(tx, open_ones[0].id) if open_ones else None
+    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place), rollout)

@@ -12,6 +12,7 @@ from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.making import EnvironmentMaking
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -30,6 +31,7 @@ class Services:
     access: Access
     alarms: Alarms
     builds: Builds
+    certificates: CertificateDesk
     environments: Environments
     settings: EnvironmentSettings
     making: EnvironmentMaking
