@@ -25,6 +25,8 @@ PROJECT_ACTIONS = {
     "environment:SetVariable": Role.DEVELOPER,
     "environment:Scale": Role.DEVELOPER,
     "environment:Configure": Role.DEVELOPER,
+    "environment:Create": Role.DEVELOPER,
+    "environment:Terminate": Role.ADMIN,
     "environment:SetCertificate": Role.DEVELOPER,
     "environment:Execute": Role.DEVELOPER,
     "monitor:Show": Role.VIEWER,

@@ -36,6 +36,7 @@ from halage.environment.controller import EnvironmentController
 from halage.environment.executions import Executions
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.making import EnvironmentMaking
 from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
@@ -129,11 +130,14 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        settings_door = _build_settings(ground, environment_controller)
+        configuring = (
+            _build_settings(ground, environment_controller),
+            EnvironmentMaking(machinery, environment_controller),
+        )
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
-            ground, door, certificates, builds, environments, settings_door, executions, pipeline, monitoring
+            ground, door, certificates, builds, environments, configuring, executions, pipeline, monitoring
         )
         for controller in (environment_controller, build_controller, pipeline_controller, executions):
             await controller.recover()
@@ -310,11 +314,12 @@ def _open_doors(
     certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
-    settings: EnvironmentSettings,
+    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
     executions: Executions,
     pipeline: Pipeline,
     monitoring: Monitoring,
 ) -> Services:
+    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -328,6 +333,7 @@ def _open_doors(
         environments=environments,
         settings=settings,
         executions=executions,
+        making=making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

@@ -19,6 +19,7 @@ from halage.cli import (
     events,
     executions,
     logs,
+    making,
     members,
     metric_intake,
     metrics,
@@ -135,6 +136,10 @@ ENVIRONMENTS = _group(
         ("releases", environments.releases),
         ("set", environments.set_),
         ("unset", environments.unset),
+        ("create", making.create),
+        ("clone", making.clone),
+        ("rebuild", making.rebuild),
+        ("terminate", making.terminate),
     ],
 )
 ENVIRONMENTS.add_typer(
@@ -149,6 +154,17 @@ ENVIRONMENTS.add_typer(
             ("history", settings.history),
             ("export", settings.export),
             ("import", settings.import_),
+        ],
+    )
+)
+ENVIRONMENTS.add_typer(
+    _group(
+        "template",
+        "Templates: settings under a name, to make environments of.",
+        [
+            ("save", making.save_template),
+            ("list", making.list_templates),
+            ("delete", making.delete_template),
         ],
     )
 )

@@ -47,9 +47,12 @@ def delete_execution(tx: Transaction, execution_id: str) -> int:
     return tx.change(delete_rows(executions_table).where(executions_table.c.id == execution_id))
 
 
-def delete_executions(tx: Transaction, project: str) -> list[str]:
-    """Remove those of a project; returns their ids, which are those of their units."""
+def delete_executions(tx: Transaction, project: str, environment: str | None = None) -> list[str]:
+    """Remove those of a project, or of one environment of it; returns their ids, those of their units."""
     table = executions_table
-    ids = list(tx.execute(select(table.c.id).where(table.c.project == project)).scalars())
-    tx.execute(delete_rows(table).where(table.c.project == project))
+    here = [table.c.project == project]
+    if environment is not None:
+        here.append(table.c.environment == environment)
+    ids = list(tx.execute(select(table.c.id).where(*here)).scalars())
+    tx.execute(delete_rows(table).where(*here))
     return ids

@@ -102,7 +102,8 @@ def begin(tx: Transaction, deployment_id: int, server_deadline_s: float) -> str:
         end_unstarted(tx, row, nothing)
         return "superseded"
     proposal = propose(tx, place, row.release_id, row.kind, server_deadline_s)
-    if row.kind not in GOING_BACK and (refusals := find_refusals(proposal)):
+    is_live = row.kind == freezing.KIND and freezing.is_live_change(tx, row)
+    if row.kind not in GOING_BACK and not is_live and (refusals := find_refusals(proposal)):
         refuse(tx, row, refusals)
         return "refused"
     freezing.name_in_history(tx, row)
@@ -170,6 +171,7 @@ def refuse(tx: Transaction, row: Any, refusals: tuple[str, ...]) -> None:
     store.update_deployment(tx, row.id, state=state, reason=reason, finished_at=tx.now)
     if store.release_row(tx, row.release_id).state == "new":
         store.set_release_state(tx, row.release_id, "failed")
+    freezing.take_back(tx, store.deployment_row(tx, row.id), DeploymentState.FAILED)
     action = "environment:DeploymentRefused"
     _note(tx, action, row, before={"state": row.state}, after={"state": state}, reason=reason)
 

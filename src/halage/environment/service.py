@@ -17,7 +17,7 @@ from halage.environment.orders import DeploymentOrder
 from halage.environment.planning import RolloutPlan, plan_rollout
 from halage.environment.reporting import Report, make_report, read_course
 from halage.environment.routing import route_name
-from halage.environment.settings.tables import forget_settings
+from halage.environment.settings.tables import forget_settings, forget_templates
 from halage.environment.store import Place
 from halage.environment.views import environment_view, release_view, variable_view
 from halage.site.model import EnvironmentPlan
@@ -87,6 +87,7 @@ class Environments:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
         await self._m.database.run(forget_settings, project)
+        await self._m.database.run(forget_templates, project)
         self._controller.note_change()
         await self._m.routing.change(dict.fromkeys(places))
         units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]

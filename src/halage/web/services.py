@@ -12,6 +12,7 @@ from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.executions import Executions
+from halage.environment.making import EnvironmentMaking
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
@@ -35,6 +36,7 @@ class Services:
     environments: Environments
     settings: EnvironmentSettings
     executions: Executions
+    making: EnvironmentMaking
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

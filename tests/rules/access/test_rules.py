@@ -41,6 +41,8 @@ TABLE = [
     ("environment:SetVariable", PROD, "yes yes yes no no"),
     ("environment:Scale", PROD, "yes yes yes no no"),
     ("environment:Configure", PROD, "yes yes yes no no"),
+    ("environment:Create", PROD, "yes yes yes no no"),
+    ("environment:Terminate", PROD, "yes yes no no no"),
     ("environment:SetCertificate", PROD, "yes yes yes no no"),
     ("environment:Execute", PROD, "yes yes yes no no"),
     ("monitor:Show", SHOP, "yes yes yes yes no"),

@@ -783,6 +783,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         environments=cast(Any, environments),
         settings=await make_settings(database, access, "boutique"),
         executions=cast(Any, ScriptedExecutions()),
+        making=cast(Any, None),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
