@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from halage.access.model import FirstStart
 from halage.access.rules import check
 from halage.access.service import Access
-from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
+from halage.assembly.monitoring import Monitoring, SiteVariables, TickBell, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
 from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.base.clock import Clock
@@ -27,12 +27,16 @@ from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
+from halage.environment.autoscaler import Autoscaler
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.measures import StoredMeasures
 from halage.environment.places import Places
 from halage.environment.probe import Prober
+from halage.environment.queue_lengths import Queues
 from halage.environment.routing import Routing
+from halage.environment.scaling_service import Scaling
 from halage.environment.service import Environments
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -104,19 +108,20 @@ async def build_product(
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
         ground = await _lay_ground(stack, settings, clock, journal, database, access)
-        ear, variables = _Ear(), SiteVariables()
+        ear, variables, ticks = _Ear(), SiteVariables(), TickBell()
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables
         )
         monitoring = await build_monitoring(
-            stack, _watched(ground, machinery, environment_controller), own_log
+            stack, _watched(ground, machinery, environment_controller, ticks), own_log
         )
         variables.intake = monitoring.intake
+        scaling = await _build_scaling(stack, ground, machinery, environment_controller, monitoring, ticks)
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        services = _open_doors(ground, door, builds, environments, pipeline, monitoring)
+        services = _open_doors(ground, door, builds, environments, pipeline, monitoring, scaling)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
         if missed := await ground.source.reconcile():
@@ -180,7 +185,27 @@ async def _build_environments(
     return machinery, controller, Environments(machinery, controller, settings.http.port)
 
 
-def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:
+async def _build_scaling(
+    stack: AsyncExitStack,
+    ground: _Ground,
+    machinery: Machinery,
+    controller: EnvironmentController,
+    monitoring: Monitoring,
+    ticks: TickBell,
+) -> Scaling:
+    measures = StoredMeasures(monitoring.store, monitoring.keeper)
+    queues = Queues(machinery, measures, tasks=ground.tasks)
+    stack.push_async_callback(queues.close)
+    await queues.clear()
+    autoscaler = Autoscaler(machinery, controller, measures, tasks=ground.tasks, queues=queues)
+    stack.callback(autoscaler.stop)
+    ticks.consumers.append(autoscaler)
+    return Scaling(machinery, controller, autoscaler, measures)
+
+
+def _watched(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController, ticks: TickBell
+) -> Watched:
     return Watched(
         settings=ground.settings,
         clock=ground.clock,
@@ -192,6 +217,7 @@ def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentContr
         balancer=ground.balancer,
         inventory=EnvironmentInventory(machinery, controller, WorkloadCounter(ground.database)),
         actuator=Actuator(machinery, controller),
+        ticks=ticks,
     )
 
 
@@ -249,6 +275,7 @@ def _open_doors(
     environments: Environments,
     pipeline: Pipeline,
     monitoring: Monitoring,
+    scaling: Scaling,
 ) -> Services:
     return Services(
         access=ground.access,
@@ -260,6 +287,7 @@ def _open_doors(
         dashboards=monitoring.dashboards,
         builds=builds,
         environments=environments,
+        scaling=scaling,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

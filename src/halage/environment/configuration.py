@@ -41,7 +41,7 @@ class Configuration:
 
     def wanted(self, environment: str, scaled: int | None) -> int:
         """How many instances shall serve: the number that it was scaled to, else what halage.toml says."""
-        return self.plan(environment).instances if scaled is None else scaled
+        return self.plan(environment).planned if scaled is None else scaled
 
     def to_document(self) -> dict[str, Any]:
         """As plain JSON values, secrets still sealed."""

@@ -11,6 +11,10 @@ class NoSuchRelease(NotFound):
     """There is no such release in this environment."""
 
 
+class NoSuchInstance(NotFound):
+    """There is no such instance in this environment."""
+
+
 class NoSuchDeployment(NotFound):
     """There is no such deployment."""
 

@@ -86,6 +86,11 @@ def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:
     )
 
 
+def process_of(seat: Seat, sealer: Sealer, command: str) -> Serving:
+    """How a command runs in the release, with the variables of an instance."""
+    return site_serving.process(seat.configuration.site, _serving_place(seat, sealer), command)
+
+
 def unit_of(unit_id: str, seat: Seat, serving: Serving) -> UnitSpec:
     """The unit that runs it, in the release's directory, within its type."""
     return UnitSpec(

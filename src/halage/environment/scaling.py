@@ -5,7 +5,10 @@ from typing import Any
 
 from halage.base.database import Transaction
 from halage.base.errors import Invalid
-from halage.environment import orders, store
+from halage.environment import orders, scaling_store, store
+from halage.environment.autoscaling.model import WEB, Limits
+from halage.environment.autoscaling.rules import is_active
+from halage.environment.autoscaling.timetable import limits_at
 from halage.environment.configuration import Configuration
 from halage.environment.errors import NothingDeployed
 from halage.environment.store import Place
@@ -33,10 +36,13 @@ def scale(tx: Transaction, place: Place, instances: int | None, actor: str, reas
         )
     rows = orders.rows_of(tx, place)
     planned = _planned(rows)
+    if instances is not None:
+        _check_limits(tx, rows, instances)
     held = rows.environment.instances
     before, after = (planned if number is None else number for number in (held, instances))
     if held != instances:
         store.update_environment(tx, place, instances=instances)
+        _remember(tx, place, before, after)
         tx.record(
             "environment:Scale",
             actor=actor,
@@ -50,10 +56,46 @@ def scale(tx: Transaction, place: Place, instances: int | None, actor: str, reas
 
 
 def scale_deployed(tx: Transaction, place: Place, instances: int, actor: str, reason: str) -> Scaled:
-    """The same where something runs. Raises NothingDeployed where there is nothing to have more of."""
-    if orders.rows_of(tx, place).environment.current_release_id is None:
+    """The same where something runs, within the limits that its scaling has.
+
+    Raises NothingDeployed where there is nothing to have more of.
+    """
+    rows = orders.rows_of(tx, place)
+    if rows.environment.current_release_id is None:
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: nothing was scaled")
+    if (limits := _limits(tx, rows)) is not None:
+        instances = min(max(instances, limits.minimum), limits.maximum)
     return scale(tx, place, instances, actor, reason)
+
+
+def _limits(tx: Transaction, rows: store.EnvironmentRows) -> Limits | None:
+    """The limits that hold now; None where nothing sets any."""
+    current: Any = rows.releases.get(rows.environment.current_release_id)
+    if current is None:
+        return None
+    plan = Configuration.from_document(current.configuration).plan(rows.environment.name)
+    return limits_at(plan.scaling, plan.planned, tx.now) if is_active(plan.scaling) else None
+
+
+def _check_limits(tx: Transaction, rows: store.EnvironmentRows, instances: int) -> None:
+    """Raise Invalid for a number that scaling would take back at once."""
+    limits = _limits(tx, rows)
+    if limits is None or limits.minimum <= instances <= limits.maximum:
+        return
+    raise Invalid(
+        f"{rows.environment.project} {rows.environment.name} has from {limits.minimum} to {limits.maximum} "
+        f"instances (scaling.minimum, scaling.maximum, the schedule), not {instances}: change those first",
+        instances=instances,
+        minimum=limits.minimum,
+        maximum=limits.maximum,
+    )
+
+
+def _remember(tx: Transaction, place: Place, before: int, after: int) -> None:
+    """What people and alarms change begins a cool-down as well: triggers do not undo it at once."""
+    if after != before:
+        stamp = "out_at" if after > before else "in_at"
+        scaling_store.put_state(tx, place, WEB, **{stamp: tx.now})
 
 
 def wanted(rows: store.EnvironmentRows) -> int:
@@ -67,4 +109,4 @@ def _planned(rows: store.EnvironmentRows) -> int:
     current: Any = rows.releases.get(rows.environment.current_release_id)
     if current is None:
         return int(rows.environment.plan.get("instances", 1))
-    return Configuration.from_document(current.configuration).plan(rows.environment.name).instances
+    return Configuration.from_document(current.configuration).plan(rows.environment.name).planned

@@ -6,16 +6,14 @@ from typing import Any
 import structlog
 
 from halage.balancer.model import Target
-from halage.base.database import Transaction
 from halage.base.errors import HalageError
 from halage.base.ids import new_id
 from halage.base.tasks import Tasks
-from halage.compute.model import Account, Exit
+from halage.compute.model import Exit
 from halage.environment import ledger, store
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import (
-    Seat,
     choose_address,
     instance_of,
     probe_of,
@@ -39,6 +37,7 @@ from halage.environment.rules import (
     Route,
     RunReleaseCommand,
 )
+from halage.environment.seats import account_of, take_seat
 from halage.environment.store import Place
 
 log = structlog.get_logger()
@@ -177,7 +176,7 @@ class Steps:
 
     async def _unpack(self, place: Place, release: Any) -> None:
         persistent = Configuration.from_document(release.configuration).site.run.persistent
-        account = await self._account(place)
+        account = await account_of(self._m, place)
         await self._m.places.unpack(place, release.number, release.bundle_digest, persistent, account)
 
     async def _run_release_command(self, place: Place, book: ledger.Book) -> None:
@@ -185,7 +184,7 @@ class Steps:
         deployment = book.under_way
         unit_id = release_unit(deployment.id)
         start = self._m.clock.monotonic()
-        seat = await self._seat(place, unit_id, book.releases[deployment.release_id], "127.0.0.1", 0)
+        seat = await take_seat(self._m, place, unit_id, book.releases[deployment.release_id])
         step = release_step_of(seat, self._m.sealer)
         if step is None:
             await self._m.database.run(ledger.release_command_succeeded, deployment.id, None)
@@ -257,27 +256,6 @@ class Steps:
 
     # -- instances
 
-    async def _account(self, place: Place) -> Account | None:
-        return await self._m.database.run(self._account_now, place[0])
-
-    def _account_now(self, tx: Transaction, project: str) -> Account | None:
-        return self._m.accounts.account_for(tx, project)
-
-    async def _seat(self, place: Place, name: str, release: Any, address: str, port: int) -> Seat:
-        configuration = Configuration.from_document(release.configuration)
-        return Seat(
-            place=place,
-            release=release,
-            configuration=configuration,
-            type=self._m.types[configuration.plan(place[1]).type],
-            address=address,
-            port=port,
-            directory=self._m.places.release(place, release.number),
-            private=self._m.places.private(place, name),
-            account=await self._account(place),
-            told=self._m.site_variables(*place),
-        )
-
     async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
         address, port = choose_address(await self._m.database.run(store.used_ports))
         values = {
@@ -294,7 +272,7 @@ class Steps:
     async def _launch(self, place: Place, row: Any, book: ledger.Book) -> None:
         release = book.releases[row.release_id]
         await self._unpack(place, release)
-        seat = await self._seat(place, row.id, release, row.address, row.port)
+        seat = await take_seat(self._m, place, row.id, release, row.address, row.port)
         serving = instance_of(seat, self._m.sealer)
         await self._m.places.make_private(place, row.id, serving.files, seat.account)
         await self._m.database.run(store.update_instance, row.id, started_at=self._m.clock.now())

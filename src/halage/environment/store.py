@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     insert,
     select,
@@ -24,6 +25,7 @@ from sqlalchemy.engine import Row
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.scaling_tables import scaling_decisions_table, scaling_states_table
 
 environments_table = Table(
     "environments",
@@ -115,6 +117,8 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("process", String(63), nullable=False, server_default="web"),
+    Column("is_protected", Boolean, nullable=False, server_default=false()),
     Index("ix_instances_place", "project", "environment"),
 )
 
@@ -309,7 +313,8 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
     instances = select(instances_table.c.id).where(instances_table.c.project == project)
     deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
     deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
-    for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
+    own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
+    for table in (*own, scaling_states_table, scaling_decisions_table):
         tx.execute(delete(table).where(table.c.project == project))
     return deleted
 

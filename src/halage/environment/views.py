@@ -112,7 +112,7 @@ def environment_view(
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
     scaled = environment.instances
-    planned = plan.instances if plan else environment.plan.get("instances", 1)
+    planned = plan.planned if plan else environment.plan.get("instances", 1)
     wanted = (planned if scaled is None else scaled) if plan else 0
     colour, cause = colour_of(wanted, instances, current is not None, statuses is not None)
     deployment = None

@@ -1,7 +1,7 @@
 """A site as Halage understands it: what its halage.toml says over the defaults of its kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from halage.site.settings import (
@@ -101,6 +101,11 @@ class EnvironmentPlan:
     notifications: tuple[Notification, ...] = ()
     schedule: SchedulePlan = SchedulePlan()
 
+    @property
+    def planned(self) -> int:
+        """How many instances there are unless something else was asked for: the number, within its limits."""
+        return self.scaling.within(self.instances)
+
 
 @dataclass(frozen=True, slots=True)
 class FlowRule:
@@ -122,3 +127,5 @@ class Site:
     environments: Mapping[str, EnvironmentPlan]
     flow: tuple[FlowRule, ...]
     warnings: tuple[str, ...] = ()
+    procfile: Mapping[str, str] = field(default_factory=dict)
+    """The commands of the Procfile by kind of process, for the kinds that name no command of their own."""

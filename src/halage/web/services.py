@@ -10,6 +10,7 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
+from halage.environment.scaling_service import Scaling
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -29,6 +30,7 @@ class Services:
     alarms: Alarms
     builds: Builds
     environments: Environments
+    scaling: Scaling
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects
