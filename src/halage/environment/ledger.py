@@ -1,12 +1,13 @@
 """The recorded side of the controller: reads a situation and records each decision, one transaction each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from halage.base.database import Transaction
-from halage.environment import store
+from halage.environment import scaling_store, store
 from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.store import Place
@@ -25,7 +26,10 @@ class Book:
     waiting: Any | None
     """The one that comes next."""
     instances: list[Any]
+    """Of every kind of process."""
     releases: dict[int, Any]
+    states: Mapping[str, Any]
+    """What is remembered of scaling, by kind of process."""
 
     def instance(self, instance_id: str) -> Any:
         """One of the instances, by id."""
@@ -59,7 +63,12 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
         wanted |= {row.release_id, row.previous_release_id}
     releases = store.releases_by_id(tx, wanted)
     return Book(
-        environment, running[0] if running else None, waiting[0] if waiting else None, instances, releases
+        environment,
+        running[0] if running else None,
+        waiting[0] if waiting else None,
+        instances,
+        releases,
+        scaling_store.state_rows(tx, place),
     )
 
 

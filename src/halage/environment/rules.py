@@ -46,6 +46,8 @@ class InstanceFacts:
     """Its process is being stopped right now."""
     is_up: bool = True
     """Whether the balancer sends it requests, as far as that is known."""
+    is_protected: bool = False
+    """It is not taken away to have fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Situation:
     drain_timeout_s: float = 30.0
     busy: frozenset[str] = field(default_factory=frozenset)
     """Names of operations under way: `prepare`, `release`."""
+    keeps_dead: bool = False
+    """Replacing is suspended: who dies while it serves stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class CreateInstance:
     """Record one more instance of a release."""
 
     release_id: int
+    process: str = "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +283,8 @@ def _replace_dead(situation: Situation, instance: InstanceFacts, is_protected: b
     reason = instance.died or "was gone when Halage came back"
     if instance.state is InstanceState.DRAINING or not is_protected:
         return [Move(instance.id, InstanceState.STOPPING, reason)]
+    if situation.keeps_dead and instance.state is InstanceState.SERVING:
+        return []
     return [_restart(situation, instance, reason)]
 
 
@@ -365,15 +372,16 @@ def _converge(situation: Situation, goal: int | None) -> list[Action]:
         return []  # one at a time while there is something to protect; else all together
     if goal is not None and len(mine) < situation.wanted:
         return [CreateInstance(goal)]
-    if len(serving) > situation.wanted and all(i.died is None and i.is_known for i in serving):
+    spare = [i for i in serving if not i.is_protected]
+    if len(serving) > situation.wanted and spare and all(i.died is None and i.is_known for i in serving):
         # Who gets no requests goes first: what visitors reach never falls below what is wanted.
-        return [Move(min(serving, key=lambda i: i.is_up).id, InstanceState.DRAINING)]
+        return [Move(min(spare, key=lambda i: i.is_up).id, InstanceState.DRAINING)]
     return []
 
 
 def _unneeded(mine: list[InstanceFacts], wanted: int) -> list[InstanceFacts]:
     """Of more instances than are wanted, those that serve nobody yet: the last ones made first."""
-    idle = [i for i in mine if i.state is not InstanceState.SERVING]
+    idle = [i for i in mine if i.state is not InstanceState.SERVING and not i.is_protected]
     # One that keeps dying is no use to wait for.
     idle.sort(key=lambda i: i.strikes > 0)
     surplus = max(len(mine) - wanted, 0)
