@@ -10,6 +10,7 @@ from halage.client.dashboards import DashboardCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
+from halage.client.scaling import ScalingCalls
 
 Document = dict[str, Any]
 
@@ -28,7 +29,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls):
+class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls, ScalingCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:
@@ -176,10 +177,12 @@ class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCall
         path = f"{_environment(project, environment)}/rollback"
         return dict(self._ask("POST", path, body={"release": release}))
 
-    def scale_environment(self, project: str, environment: str, instances: int | None) -> Document:
+    def scale_environment(
+        self, project: str, environment: str, instances: int | None, *, process: str = "web"
+    ) -> Document:
         """Have so many instances from now on; None: as many as halage.toml says. The answer is it."""
         path = f"{_environment(project, environment)}/scale"
-        return dict(self._ask("POST", path, body={"instances": instances}))
+        return dict(self._ask("POST", path, body={"instances": instances, "process": process}))
 
     def list_releases(self, project: str, environment: str) -> list[Document]:
         """The releases that are kept."""

@@ -11,6 +11,10 @@ class NoSuchRelease(NotFound):
     """There is no such release in this environment."""
 
 
+class NoSuchProcess(NotFound):
+    """There is no such kind of process in this environment."""
+
+
 class NoSuchInstance(NotFound):
     """There is no such instance in this environment."""
 

@@ -23,6 +23,7 @@ from halage.web.api import (
     metrics,
     projects,
     runs,
+    scaling,
     server,
 )
 from halage.web.api.address import each_member_once
@@ -46,6 +47,7 @@ _ROUTERS = (
     jobs.router,
     environments.router,
     environments.deployments_router,
+    scaling.router,
     events.router,
     metrics.router,
     metric_intake.router,

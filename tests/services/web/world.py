@@ -50,6 +50,7 @@ from halage.web.services import Services
 from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
 from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
+from tests.services.web.scalings import FakeScaling
 
 NOW = 1_700_000_000.25
 BASE = "http://halage.test"
@@ -200,7 +201,9 @@ class FakeEnvironments:
         await self.show(project, name)
         return a_deployment(kind="restart")
 
-    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
+    async def scale(
+        self, project: str, name: str, instances: int | None, *, process: str = "web", actor: str
+    ) -> Environment:
         if instances is not None and instances > 100:
             raise Invalid("An environment has 1 to 100 instances.")
         self.calls.append(("scale", project, name, instances, actor))
@@ -347,6 +350,7 @@ async def make_world(directory: Path) -> World:
         alarms=quiet_alarms(database, clock, access.secrets, metrics, BASE),
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        scaling=cast(Any, FakeScaling()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),

@@ -59,6 +59,7 @@ from halage.project.model import Overview, Project
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
+from tests.services.web.scalings import FakeScaling
 from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, NoInventory, git_app
 
 PASSWORD = "a boat and two locks"
@@ -757,6 +758,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
+        scaling=cast(Any, FakeScaling()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
