@@ -40,6 +40,11 @@ class Subject:
     planned: int
     is_detailed: bool = False
 
+    @property
+    def least(self) -> int:
+        """The fewest that there may be: workers may be none."""
+        return 1 if self.process == WEB else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Latest:
@@ -152,7 +157,7 @@ class Autoscaler:
         subject = facts.subject
         told = {name: self._explained(subject.place, name, each) for name, each in readings.items()}
         standing = replace(facts.standing, now=self._m.clock.now(), readings=told)
-        decision = decide(subject.plan, subject.planned, facts.memory, standing)
+        decision = decide(subject.plan, subject.planned, facts.memory, standing, subject.least)
         key = (subject.place, subject.process)
         self._latest[key] = Latest(at, decision)
         memory = remember(facts.memory, decision, standing.now)

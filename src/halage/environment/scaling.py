@@ -107,7 +107,7 @@ def _limits(tx: Transaction, rows: store.EnvironmentRows) -> Limits | None:
     plan = _plan(rows)
     if plan is None or not is_active(plan.scaling):
         return None
-    return limits_at(plan.scaling, plan.planned, tx.now)
+    return limits_at(plan.scaling, plan.planned, tx.now, least=1)
 
 
 def _plan(rows: store.EnvironmentRows) -> EnvironmentPlan | None:

@@ -238,7 +238,7 @@ def _process(tx: Transaction, subject: Subject, is_active: bool, latest: Latest 
         planned=subject.planned,
         is_active=is_active,
         plan=subject.plan,
-        limits=limits_at(subject.plan, subject.planned, tx.now) if is_active else free,
+        limits=limits_at(subject.plan, subject.planned, tx.now, subject.least) if is_active else free,
         warm=standing.warm,
         warming=standing.warming,
         protected=standing.protected,

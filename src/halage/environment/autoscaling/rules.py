@@ -17,9 +17,9 @@ def is_active(plan: ScalingPlan) -> bool:
     return bool(plan.triggers or plan.sizes) or plan.minimum is not None or plan.maximum is not None
 
 
-def decide(plan: ScalingPlan, planned: int, memory: Memory, standing: Standing) -> Decision:
-    """What to do now. `planned` is the number of instances that halage.toml says."""
-    limits = limits_at(plan, planned, standing.now)
+def decide(plan: ScalingPlan, planned: int, memory: Memory, standing: Standing, least: int = 0) -> Decision:
+    """What to do now. `planned` is the number of instances that halage.toml says, `least` the fewest."""
+    limits = limits_at(plan, planned, standing.now, least)
     wishes = tuple(wish_of(trigger, standing) for trigger in plan.triggers)
     wanted = standing.wanted
     base = Decision(

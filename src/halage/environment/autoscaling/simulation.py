@@ -138,7 +138,7 @@ class _Replay:
         self._goals = [_goal(trigger) for trigger in plan.triggers]
         self.window: float = max((meter.window_s for meter in self._meters), default=0) // TICK_S + 1
         """Equal ticks after which all that triggers look at is equal."""
-        start = decide(plan, planned, Memory(), Standing(trace.start, planned, planned, 0))
+        start = decide(plan, planned, Memory(), Standing(trace.start, planned, planned, 0), 1)
         self._ready: list[float] = [-math.inf] * start.after
         """When each instance serves."""
         self._memory = remember(Memory(), start, -math.inf)
@@ -227,7 +227,7 @@ class _Replay:
         warm = sum(ready + self._plan.warm_up_s <= now for ready in self._ready)
         readings = {meter.name: meter.reading for meter in self._meters}
         standing = Standing(now, size, warm, size - warm, readings=readings)
-        decision = decide(self._plan, self._planned, self._memory, standing)
+        decision = decide(self._plan, self._planned, self._memory, standing, 1)
         self._memory = remember(self._memory, decision, now)
         if decision.after != size:
             self._resize(now, decision.after, reason_of(decision))

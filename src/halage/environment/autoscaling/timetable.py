@@ -4,6 +4,7 @@ A time that the clock skips in spring comes up right after the gap, one that it 
 once (as Debian's cron does for entries with a fixed hour).
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -40,16 +41,17 @@ def _step(cron: str, timezone: str, moment: float, *, is_back: bool = False) -> 
     return found.timestamp()
 
 
-def limits_at(plan: ScalingPlan, planned: int, now: float) -> Limits:
+def limits_at(plan: ScalingPlan, planned: int, now: float, least: int = 0) -> Limits:
     """The limits that hold now: those of the plan, over them what the schedule said last.
 
     `planned` is the number of instances that halage.toml says, which stands for a limit that is not set.
-    Where the minimum comes out over the maximum, the minimum counts: visitors come before cost.
+    Where the minimum comes out over the maximum, the minimum counts: visitors come before cost. No minimum is
+    below `least`: what gets requests is never none.
     """
     minimum = planned if plan.minimum is None else plan.minimum
     maximum = max(planned, minimum) if plan.maximum is None else plan.maximum
     if not plan.sizes or "schedule" in plan.suspended:
-        return Limits(minimum, max(minimum, maximum))
+        return _limits(minimum, maximum, least)
     spans = [(span_at(size.cron, size.timezone, now), size) for size in plan.sizes]
     # Of two that come up at the same moment, the one that is written later counts.
     spans.sort(key=lambda each: each[0][0])
@@ -62,4 +64,10 @@ def limits_at(plan: ScalingPlan, planned: int, now: float) -> Limits:
         if size.instances is not None:
             sized_at, number, name = came_up, size.instances, size.name
     until = min(span[1] for span, _ in spans)
-    return Limits(minimum, max(minimum, maximum), sized_at, number, name, until)
+    limits = _limits(minimum, maximum, least)
+    return replace(limits, sized_at=sized_at, size=number, size_name=name, until=until)
+
+
+def _limits(minimum: int, maximum: int, least: int) -> Limits:
+    minimum = max(minimum, least)
+    return Limits(minimum, max(minimum, maximum))

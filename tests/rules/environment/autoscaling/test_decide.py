@@ -140,6 +140,8 @@ def test_limits_are_kept_whatever_triggers_say() -> None:
     assert judge(plan, standing_of(3, cpu=1.0)).cause is Cause.MINIMUM
     assert judge(ScalingPlan(), standing_of(2)).after == 2
     assert judge(ScalingPlan(maximum=4), standing_of(1)).after == 2, "else what halage.toml says"
+    quiet = decide(plan_of(REQUESTS, minimum=0), 2, Memory(), standing_of(3, load=0.0), 1)
+    assert (quiet.after, judge(plan_of(REQUESTS, minimum=0), standing_of(3, load=0.0)).after) == (1, 0)
     assert judge(ScalingPlan(minimum=6, maximum=4), standing_of(2)).after == 6, "visitors before cost"
 
 
