@@ -217,7 +217,7 @@ def questions_of(plan: ScalingPlan) -> dict[str, Question]:
 def subjects_of(place: Place, configuration: Configuration, suspended: Sequence[str]) -> list[Subject]:
     """The kinds of processes of an environment whose number anything could change."""
     plan = configuration.plan(place[1])
-    kinds = [(WEB, plan.scaling, plan.planned)]
+    kinds = [(WEB, plan.scaling, plan.scaling.within(plan.instances))]
     kinds += [(each.name, each.scaling or ScalingPlan(), each.planned) for each in plan.processes]
     return [
         Subject(

@@ -107,7 +107,7 @@ def _limits(tx: Transaction, rows: store.EnvironmentRows) -> Limits | None:
     plan = _plan(rows)
     if plan is None or not is_active(plan.scaling):
         return None
-    return limits_at(plan.scaling, plan.planned, tx.now, least=1)
+    return limits_at(plan.scaling, plan.scaling.within(plan.instances), tx.now, least=1)
 
 
 def _plan(rows: store.EnvironmentRows) -> EnvironmentPlan | None:
@@ -147,4 +147,8 @@ def wanted(rows: store.EnvironmentRows) -> int:
 def _planned(rows: store.EnvironmentRows) -> int:
     """What halage.toml says; before the first release, what the environment was made with."""
     plan = _plan(rows)
-    return int(rows.environment.plan.get("instances", 1)) if plan is None else plan.planned
+    return (
+        int(rows.environment.plan.get("instances", 1))
+        if plan is None
+        else plan.scaling.within(plan.instances)
+    )

@@ -200,7 +200,7 @@ def _plan_of(tx: Transaction, place: Place) -> tuple[ScalingPlan, int]:
     if configuration is None:
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: push a commit first")
     plan = configuration.plan(place[1])
-    return plan.scaling, plan.planned
+    return plan.scaling, plan.scaling.within(plan.instances)
 
 
 def _configuration(tx: Transaction, place: Place) -> Configuration | None:
@@ -218,7 +218,7 @@ def _view(
     if configuration is not None:
         active = {each.process: each for each in subjects_of(place, configuration, suspended)}
         plan = configuration.plan(place[1])
-        kinds = [(WEB, plan.scaling, plan.planned)]
+        kinds = [(WEB, plan.scaling, plan.scaling.within(plan.instances))]
         kinds += [(each.name, each.scaling or ScalingPlan(), each.planned) for each in plan.processes]
         for name, scaling, planned in kinds:
             subject = active.get(name) or Subject(place, name, scaling, planned)

@@ -115,7 +115,7 @@ def environment_view(
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
     scaled = environment.instances
-    planned = plan.planned if plan else environment.plan.get("instances", 1)
+    planned = plan.scaling.within(plan.instances) if plan else environment.plan.get("instances", 1)
     wanted = (planned if scaled is None else scaled) if plan else 0
     web = [each for each in instances if each.process == WEB]
     colour, cause = colour_of(wanted, web, current is not None, statuses is not None)

@@ -3,7 +3,6 @@
 import json
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +34,6 @@ class Defaults:
     persistent: tuple[str, ...] = ()
     document_root: str = "."
     reports: tuple[str, ...] = field(default=REPORTS)
-    procfile: Mapping[str, str] = field(default_factory=dict)
-    """Its lines by kind of process."""
 
 
 def detect_kind(tree: Tree) -> Kind | None:
@@ -74,7 +71,6 @@ def defaults_of(kind: Kind, tree: Tree) -> Defaults:
         release_command=processes.get("release", of_kind.release_command),
         persistent=of_kind.persistent,
         document_root=of_kind.document_root,
-        procfile=processes,
     )
 
 

@@ -101,11 +101,6 @@ class EnvironmentPlan:
     notifications: tuple[Notification, ...] = ()
     schedule: SchedulePlan = SchedulePlan()
 
-    @property
-    def planned(self) -> int:
-        """How many instances there are unless something else was asked for: the number, within its limits."""
-        return self.scaling.within(self.instances)
-
 
 @dataclass(frozen=True, slots=True)
 class FlowRule:
@@ -128,4 +123,4 @@ class Site:
     flow: tuple[FlowRule, ...]
     warnings: tuple[str, ...] = ()
     procfile: Mapping[str, str] = field(default_factory=dict)
-    """The commands of the Procfile by kind of process, for the kinds that name no command of their own."""
+    """Kinds of processes that the Procfile names beside `web` and `release`, with their commands."""

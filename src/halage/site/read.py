@@ -170,7 +170,6 @@ def _compose(file: SiteFile, kind: Kind, defaults: Defaults, types: Collection[s
         environments=environments,
         flow=flow,
         warnings=tuple(_warnings(file, flow, environments)),
-        procfile=dict(defaults.procfile),
     )
 
 

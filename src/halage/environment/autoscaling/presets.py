@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from halage.monitor.metrics.errors import BadExpression
+from halage.monitor.metrics.expression import parse
 from halage.site.settings import Trigger, TriggerKind
 
 
@@ -52,3 +54,14 @@ def is_shared(trigger: Trigger) -> bool:
         return True
     preset = PRESETS.get(trigger.expression)
     return preset.is_shared if preset is not None else trigger.per_instance
+
+
+def expression_problem(text: str) -> str | None:
+    """What is wrong with the expression of a trigger, in words; None for a good one and for a preset's word."""
+    if text in PRESETS:
+        return None
+    try:
+        parse(text)
+    except BadExpression as error:
+        return error.message
+    return None
