@@ -84,6 +84,7 @@ def measure(server: harness.Server, project: str, copy: Path, period: int) -> tu
     server.wait_for_run(project)
     whole, alone = [], []
     for number in range(ROUNDS):
+        time.sleep(2.0 * period)  # what came before is in no period that counts any more
         _settle(server, project)
         # Rounds begin at different places of the tick.
         time.sleep(2.0 + number * 2.7)

@@ -11,14 +11,6 @@ class NoSuchRelease(NotFound):
     """There is no such release in this environment."""
 
 
-class NoSuchProcess(NotFound):
-    """There is no such kind of process in this environment."""
-
-
-class NoSuchInstance(NotFound):
-    """There is no such instance in this environment."""
-
-
 class NoSuchDeployment(NotFound):
     """There is no such deployment."""
 

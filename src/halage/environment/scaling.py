@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from halage.base.database import Transaction
-from halage.base.errors import Invalid
+from halage.base.errors import Invalid, NotFound
 from halage.environment import orders, scaling_store, store
 from halage.environment.autoscaling.model import WEB, Limits
 from halage.environment.autoscaling.rules import is_active
 from halage.environment.autoscaling.timetable import limits_at
 from halage.environment.configuration import Configuration
-from halage.environment.errors import NoSuchProcess, NothingDeployed
+from halage.environment.errors import NothingDeployed
 from halage.environment.store import Place
 from halage.site.model import EnvironmentPlan
 
@@ -57,7 +57,7 @@ def scale(tx: Transaction, place: Place, instances: int | None, actor: str, reas
 
 
 def scale_process(tx: Transaction, place: Place, process: str, instances: int | None, actor: str) -> Scaled:
-    """The same for the workers of one kind, which may be none. Raises Invalid, NoSuchProcess."""
+    """The same for the workers of one kind, which may be none. Raises Invalid, NotFound."""
     if instances is not None and not 0 <= instances <= MOST_INSTANCES:
         raise Invalid(
             f"a kind of process has from 0 to {MOST_INSTANCES} instances, not {instances}",
@@ -68,7 +68,7 @@ def scale_process(tx: Transaction, place: Place, process: str, instances: int | 
     kind = next((each for each in plan.processes if each.name == process), None) if plan else None
     if kind is None:
         named = ", ".join(each.name for each in plan.processes) if plan and plan.processes else "none"
-        raise NoSuchProcess(f"{place[0]} {place[1]} runs no {process}; beside web it runs: {named}")
+        raise NotFound(f"{place[0]} {place[1]} runs no {process}; beside web it runs: {named}")
     if instances is not None and kind.scaling is not None and is_active(kind.scaling):
         _check_limits(rows, limits_at(kind.scaling, kind.planned, tx.now), instances)
     state = scaling_store.state_rows(tx, place).get(process)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from halage.base.database import Transaction
-from halage.base.errors import Invalid
+from halage.base.errors import Invalid, NotFound
 from halage.environment import orders, scaling_store, store
 from halage.environment.autoscaler import (
     Autoscaler,
@@ -22,7 +22,7 @@ from halage.environment.autoscaling.timetable import limits_at
 from halage.environment.autoscaling.trace import BadTrace, Trace, read_trace, trace_of
 from halage.environment.configuration import Configuration
 from halage.environment.controller import EnvironmentController
-from halage.environment.errors import NoSuchInstance, NothingDeployed
+from halage.environment.errors import NothingDeployed
 from halage.environment.machinery import Machinery
 from halage.environment.store import Place
 from halage.site.settings import ScalingPlan, Trigger, TriggerKind
@@ -134,7 +134,7 @@ class Scaling:
     async def protect(
         self, project: str, name: str, instance: str, is_protected: bool, *, actor: str
     ) -> ScalingView:
-        """Keep an instance from being taken away by scaling, or no longer. Raises NoSuchInstance.
+        """Keep an instance from being taken away by scaling, or no longer. Raises NotFound.
 
         A deployment replaces it all the same, and so does its death.
         """
@@ -285,7 +285,7 @@ def _protect(tx: Transaction, place: Place, instance: str, is_protected: bool, a
     rows = orders.rows_of(tx, place)
     row = next((each for each in rows.instances if each.id == instance), None)
     if row is None:
-        raise NoSuchInstance(
+        raise NotFound(
             f"{place[0]} {place[1]} has no instance {instance}; `halage env show` lists them",
             instance=instance,
         )

@@ -122,7 +122,7 @@ class Environments:
         """Have so many instances (of a kind of process) from now on; None: as many as halage.toml says.
 
         Takes effect at once, without a deployment, and holds through the next ones until it is
-        taken back. Raises Invalid for a number that cannot be, NoSuchProcess.
+        taken back. Raises Invalid for a number that cannot be, NotFound.
         """
         place = (project, name)
         if process == WEB:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from halage.base.errors import Invalid
+from halage.base.errors import Invalid, NotFound
 from halage.environment.autoscaler import Autoscaler
 from halage.environment.autoscaling.model import Reading
-from halage.environment.errors import NoSuchInstance
 from halage.environment.measures import Question
 from halage.environment.scaling_service import Scaling, ScalingView
 from halage.environment.store import Place
@@ -157,7 +156,7 @@ async def test_protected_instances_stay_until_a_deployment(ground: Ground, clock
         ids = [each.id for each in (await site.plane.environments.show(*PROD)).instances]
         for each in ids[:2]:
             await site.scaling.protect(*PROD, each, True, actor="ada")
-        with pytest.raises(NoSuchInstance, match="no instance i-none"):
+        with pytest.raises(NotFound, match="no instance i-none"):
             await site.scaling.protect(*PROD, "i-none", True, actor="ada")
         await site.tick(seconds=400, load=10.0)
         await site.plane.is_serving(["1"] * 2)

@@ -57,7 +57,7 @@ def is_shared(trigger: Trigger) -> bool:
 
 
 def expression_problem(text: str) -> str | None:
-    """What is wrong with the expression of a trigger, in words; None for a good one and for a preset's word."""
+    """What is wrong with the expression of a trigger, in words; None for a good one."""
     if text in PRESETS:
         return None
     try:
