@@ -26,6 +26,7 @@ PAGES = (
     "/projects/boutique/environments/prod",
     "/projects/boutique/environments/prod/logs",
     "/projects/boutique/environments/prod/variables",
+    "/projects/boutique/environments/prod/scaling?capacity=100",
     "/runs/3",
     "/runs/4",
     "/runs/5",

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from halage.base.errors import Invalid, NotFound
+from halage.compute.drivers.memory import Script
 from halage.environment.autoscaler import Autoscaler
 from halage.environment.autoscaling.model import Reading
+from halage.environment.autoscaling.simulation import SimulatedSite
 from halage.environment.measures import Question
-from halage.environment.scaling_service import Scaling, ScalingView
+from halage.environment.scaling_service import Scaling, ScalingView, WhatIf
 from halage.environment.store import Place
 from halage.site.model import EnvironmentPlan
 from halage.site.settings import ProcessKind, ScalingPlan, ScheduledSize, Trigger, TriggerKind
@@ -277,8 +279,6 @@ async def test_workers_run_beside_web_and_never_get_requests(ground: Ground, clo
 
 
 async def test_workers_that_do_not_run_fail_the_deployment(ground: Ground, clock: ManualClock) -> None:
-    from halage.compute.drivers.memory import Script
-
     async with rig(ground, clock) as site:
         await site.plane.deploy_whole(_site(processes=WORKERS))
         usual = ground.compute.script_for
@@ -312,9 +312,6 @@ async def test_workers_scale_by_their_queue(ground: Ground, clock: ManualClock) 
 
 
 async def test_what_own_traffic_would_have_needed(ground: Ground, clock: ManualClock) -> None:
-    from halage.environment.autoscaling.simulation import SimulatedSite
-    from halage.environment.scaling_service import WhatIf
-
     async with rig(ground, clock) as site:
         await site.plane.deploy_whole(_site())
         what = WhatIf(SimulatedSite(50.0), maximum=8, targets={"requests": 25.0})

@@ -40,14 +40,21 @@ def a_decision(number: int = 2, kind: str = "out", cause: str = "trigger") -> Ke
 class FakeScaling:
     """Keeps what it was asked for in `calls`."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        projects: Collection[str] = ("shop",),
+        environments: Collection[str] = ("prod",),
+        instances: Collection[str] = ("i-1",),
+    ) -> None:
+        self.projects, self.environments = projects, environments
+        self.instances = instances
         self.calls: list[tuple[object, ...]] = []
         self.suspended: tuple[str, ...] = ()
 
     async def show(
         self, project: str, name: str, *, limit: int = 50, before: int | None = None
     ) -> ScalingView:
-        if (project, name) != ("shop", "prod"):
+        if project not in self.projects or name not in self.environments:
             raise NotFound(f"project {project} has no environment {name}")
         limits = Limits(1, 6)
         web = ProcessScaling("web", 4, 2, True, PLAN, limits, 2, 2, 1, replace(a_decision(), id=0))
@@ -68,7 +75,7 @@ class FakeScaling:
         self, project: str, name: str, instance: str, is_protected: bool, *, actor: str
     ) -> ScalingView:
         found = await self.show(project, name)
-        if instance != "i-1":
+        if instance not in self.instances:
             raise NotFound(f"{project} {name} has no instance {instance}")
         self.calls.append(("protect", instance, is_protected, actor))
         return found

@@ -1,7 +1,9 @@
 """A simulation as a picture: requests over time, and the instances that were there for them. Pure."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 
 from halage.environment.autoscaling.simulation import Column, Simulation
 
@@ -9,7 +11,6 @@ WIDTH, HEIGHT = 960, 420
 _LEFT, _RIGHT, _GAP = 70, 20, 40
 _TOPS = (30, 230)
 _TALL = 150
-_LEGEND = "Instances; dashed: the static fleet; red: dropped requests"
 _STYLE = """
 text{font:12px system-ui,sans-serif;fill:#333}.frame{fill:none;stroke:#bbb}.rate{fill:#5b8fd9}
 .scaled{fill:#3a9a5c}.static{stroke:#b0622a;stroke-dasharray:5 4;fill:none}.dropped{fill:#c8323c}
@@ -18,11 +19,16 @@ rect.page{fill:#fff}
 """
 
 
-def draw(simulation: Simulation, capacity: float) -> str:
-    """An SVG of 960 by 420: above requests a second, below the instances of both fleets and what was dropped.
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """What is written over the two halves of the picture."""
 
-    `capacity` is the requests a second that an instance takes.
-    """
+    requests: str = "Requests per second"
+    instances: str = "Instances; dashed: the static fleet; red: dropped requests"
+
+
+def draw(simulation: Simulation, titles: Titles = Titles()) -> str:  # noqa: B008 - a frozen value
+    """An SVG of 960 by 420: above requests a second, below the instances of both fleets and what was dropped."""
     columns, size = simulation.scaled.columns, simulation.static.most
     peak = simulation.peak or 1.0
     most = max(size, simulation.scaled.most, 1)
@@ -31,10 +37,10 @@ def draw(simulation: Simulation, capacity: float) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{WIDTH}" height="{HEIGHT}"/>',
-        f'<text x="{_LEFT}" y="20">Requests per second; an instance takes {capacity:g}</text>',
+        f'<text x="{_LEFT}" y="20">{escape(titles.requests)}</text>',
         _area(columns, lambda column: column.rate / peak, _TOPS[0], "rate"),
         *_scale(_TOPS[0], f"{peak:,.0f}"),
-        f'<text x="{_LEFT}" y="{_TOPS[1] - 10}">{_LEGEND}</text>',
+        f'<text x="{_LEFT}" y="{_TOPS[1] - 10}">{escape(titles.instances)}</text>',
         _area(columns, lambda column: column.instances / most, _TOPS[1], "scaled"),
         _level(size / most, _TOPS[1]),
         *_drops(columns, _TOPS[1] + _TALL + 4),

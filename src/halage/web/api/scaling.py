@@ -76,4 +76,4 @@ async def simulate_scaling(
         end = body.to.timestamp() if body.to is not None else door.clock.now()
         start = body.from_.timestamp() if body.from_ is not None else end - OWN_TRAFFIC_S
         found = await door.scaling.simulate_own(project, environment, start, end, what_if)
-    return schemas.Simulation.drawn(found, draw(found, body.capacity) if body.is_drawn else None)
+    return schemas.Simulation.drawn(found, draw(found) if body.is_drawn else None)

@@ -16,6 +16,7 @@ from halage.web.console.members import MemberPages
 from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
 from halage.web.console.runs import RunPages
+from halage.web.console.scaling import ScalingPages
 from halage.web.console.sessions import SessionPages
 from halage.web.console.users import UserPages
 from halage.web.services import Services
@@ -35,6 +36,7 @@ def console_router(services: Services) -> APIRouter:
         ProjectPages(console),
         RunPages(console),
         EnvironmentPages(console),
+        ScalingPages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),

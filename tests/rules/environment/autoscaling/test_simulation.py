@@ -34,7 +34,7 @@ def test_the_whole_world_cup() -> None:
     assert 0 < scaled.dropped < found.requests / 1000
     assert scaled.least == 2 and 38 <= scaled.most <= 42, "the peak at 80 an instance, and what waited"
     assert len(scaled.changes) == scaled.changes_count
-    picture = draw(found, 100)
+    picture = draw(found)
     assert picture.startswith("<svg") and "1998-04-30" in picture and "1998-07-26" in picture
 
 

@@ -758,7 +758,14 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         access=access,
         builds=cast(Any, builds),
         environments=cast(Any, environments),
-        scaling=cast(Any, FakeScaling()),
+        scaling=cast(
+            Any,
+            FakeScaling(
+                ("boutique", "museum", "atelier"),
+                ("dev", "preprod", "prod"),
+                [f"boutique-prod-{number}" for number in range(9)],
+            ),
+        ),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
