@@ -1,7 +1,6 @@
-"""Scaling by a trigger under load, workers by a queue: no visitor's request fails, and every step says why."""
+"""Scaling by a trigger under load, workers by a queue: no request fails, and every step says why."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -68,13 +67,12 @@ def test_out_under_load_and_in_when_it_is_over(server: Product, shop: WorkingCop
     assert report.failed == 0, report.causes
     eventually(lambda: _running(shop, "web") == 1, "one instance when nobody comes")
 
-    shown = server.halage("env", "scaling", shop.project, "prod", "-o", "json")
-    decisions = json.loads(shown.out)["decisions"]
+    decisions = server.client.show_scaling(shop.project, "prod")["decisions"]
     changes = [(each["process"], each["kind"]) for each in decisions if each["kind"] in ("out", "in")]
     assert {("web", "out"), ("web", "in"), ("worker", "out")} == set(changes)
-    table = server.halage("env", "scaling", shop.project, "prod").out
+    table = server.halage("env", "scaling", shop.project, "prod").text
     assert "load" in table and "over 40" in table and "jobs 25 over 10: 3 wanted" in table
     scaled = server.client.list_events(project=shop.project, action="environment:Scale")
     assert len(scaled) == len(changes), "each change is in the journal, and so a mark on the graphs"
     simulated = server.halage("env", "simulate", shop.project, "prod", "--capacity", "50", "--since", "1h")
-    assert simulated.code == 0 and "instance hours" in simulated.out, simulated.text
+    assert simulated.code == 0 and "instance hours" in simulated.text, simulated.text
