@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-import halage.monitor.alarms.store  # noqa: F401 - registers its tables
+import halage.monitor.alarms.store
 from halage.access.secrets import SecretBox
 from halage.base.clock import Clock
 from halage.base.database import Database, Transaction

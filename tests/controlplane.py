@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import halage.project.store  # noqa: F401 - with it every table is known
+import halage.project.store
 from halage.access.secrets import SecretBox
 from halage.balancer.drivers.memory import MemoryBalancer
 from halage.base.clock import Clock
@@ -61,8 +61,8 @@ def site_of(
     *,
     instances: int = 2,
     run: RunPlan | None = None,
-    build: BuildPlan = BuildPlan(),  # noqa: B008 - a frozen value
-    test: SiteTests = SiteTests(commands=("./test",)),  # noqa: B008 - a frozen value
+    build: BuildPlan = BuildPlan(),
+    test: SiteTests = SiteTests(commands=("./test",)),
     variables: Mapping[str, str] | None = None,
     plan: EnvironmentPlan | None = None,
 ) -> Site:

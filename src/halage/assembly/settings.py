@@ -35,7 +35,7 @@ _PASSED_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
     "npm_config_registry",
 )
-_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+_ANY_ADDRESS = ("0.0.0.0", "::")
 
 
 class Address(NamedTuple):

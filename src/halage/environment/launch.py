@@ -46,9 +46,9 @@ def choose_address(used_ports: set[int]) -> tuple[str, int]:
     The port is unique too: a site that listens on all addresses must not meet another one.
     """
     for _ in range(1000):
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - no secret
+        port = random.randint(FIRST_PORT, LAST_PORT)
         if port not in used_ports and _is_free(port):
-            return f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port  # noqa: S311
+            return f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port
     raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
 
@@ -56,7 +56,7 @@ def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - only to see whether anyone has it
+            probe.bind(("0.0.0.0", port))
         except OSError:
             return False
     return True

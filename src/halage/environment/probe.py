@@ -32,7 +32,7 @@ class Prober:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.AsyncClient(verify=False, limits=limits, trust_env=False)  # noqa: S501
+        self._client = httpx.AsyncClient(verify=False, limits=limits, trust_env=False)
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -160,7 +160,7 @@ class Load:
         """Return after that many more answers (or failures)."""
         wanted = self.done + len(self.failures) + requests
         async with asyncio.timeout(30):
-            while self.done + len(self.failures) < wanted:  # noqa: ASYNC110 - one waits for eight
+            while self.done + len(self.failures) < wanted:
                 await asyncio.sleep(0.02)
 
     async def _visit(self) -> None:

@@ -43,7 +43,7 @@ async def test_a_unit_that_is_held_back_says_so(driver: ProcessDriver) -> None:
     spec = unit_of("while :; do :; done", limits=Limits(0.1, LIMITS.memory_bytes))
     await driver.start(spec)
     async with asyncio.timeout(20):
-        while not (usage := await driver.measure(spec.id)).throttled_periods:  # noqa: ASYNC110
+        while not (usage := await driver.measure(spec.id)).throttled_periods:
             await asyncio.sleep(0.05)
     assert usage.cpu_periods is not None
     assert 0 < usage.throttled_periods <= usage.cpu_periods

@@ -27,6 +27,7 @@ RULED = {
     "disable_alarm",
     "create_dashboard",
     "change_dashboard",
+    "simulate_scaling",
 }
 """Operations of which no schema can say what is good: texts in a language of their own, moments that
 have to come yet or are not long past, a value or values by the kind of a metric, widgets apart from

@@ -502,7 +502,7 @@ async def test_a_kill_between_the_changes_of_one_moment_loses_none_and_tells_non
         before = len(await plane.journal("monitor:AlarmChanged"))
         await ground.clock.advance(10)
         plane.controller.on_tick(plane.write({"load": 9.0}), 10)
-        while (changed := len(await plane.journal("monitor:AlarmChanged")) - before) == 0:  # noqa: ASYNC110
+        while (changed := len(await plane.journal("monitor:AlarmChanged")) - before) == 0:
             await asyncio.sleep(0)
     assert 0 < changed < len(alarms)
     async with alarm_plane(ground) as plane:
@@ -558,7 +558,7 @@ async def test_deliveries_that_waited_are_done_after_a_restart(ground: AlarmGrou
     async with alarm_plane(ground) as plane:
         alarm = await plane.define(on_alarm=[{"kind": "tell", "to": ["memory://broken"]}])
         await plane.tick(load=9)
-        while (await plane.alarms.history(alarm.id))[0].deliveries[0].attempts != 1:  # noqa: ASYNC110
+        while (await plane.alarms.history(alarm.id))[0].deliveries[0].attempts != 1:
             await asyncio.sleep(0.005)
     ground.clock.jump(-HOUR_S)  # set back: the pause must not grow by it
     async with alarm_plane(ground) as plane:

@@ -27,8 +27,8 @@ class Titles:
     instances: str = "Instances; dashed: the static fleet; red: dropped requests"
 
 
-def draw(simulation: Simulation, titles: Titles = Titles()) -> str:  # noqa: B008 - a frozen value
-    """An SVG of 960 by 420: above requests a second, below the instances of both fleets and what was dropped."""
+def draw(simulation: Simulation, titles: Titles = Titles()) -> str:
+    """An SVG of 960 by 420: above requests a second, below the instances of both fleets, and drops."""
     columns, size = simulation.scaled.columns, simulation.static.most
     peak = simulation.peak or 1.0
     most = max(size, simulation.scaled.most, 1)

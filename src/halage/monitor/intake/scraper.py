@@ -57,7 +57,7 @@ class Scraper:
         self._busy: set[str] = set()
         # No limit of connections: those that hang would hold up the others.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._client = httpx.AsyncClient(limits=limits, trust_env=False, timeout=timeout_s, verify=False)  # noqa: S501 - plain HTTP alone
+        self._client = httpx.AsyncClient(limits=limits, trust_env=False, timeout=timeout_s, verify=False)
 
     async def close(self) -> None:
         """Let go of the connections; call it once the tasks have ended."""

@@ -69,7 +69,7 @@ class Snapshot:
         """Blocks with lines before an id, the newest first."""
         found: list[BlockRow] = []
         for group_id in group_ids:
-            query = f"SELECT {_COLUMNS} FROM blocks WHERE group_id=? AND first_id < ?"  # noqa: S608
+            query = f"SELECT {_COLUMNS} FROM blocks WHERE group_id=? AND first_id < ?"
             found += [
                 BlockRow(*row)
                 for row in self.db.execute(query, (group_id, _LAST if before is None else before))
@@ -80,7 +80,7 @@ class Snapshot:
     def blocks_after(self, group_id: int, after: int) -> Iterator[BlockRow]:
         """Blocks of a group with lines past an id, the oldest first."""
         query = (
-            f"SELECT {_COLUMNS} FROM blocks INDEXED BY blocks_by_id"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM blocks INDEXED BY blocks_by_id"
             " WHERE group_id=? AND last_id > ? ORDER BY last_id LIMIT 1"
         )
         while (row := self.db.execute(query, (group_id, after)).fetchone()) is not None:

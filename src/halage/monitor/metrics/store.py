@@ -243,7 +243,7 @@ class MetricStore:
         starts = starts_of_chunks(rung, max(buckets.start, known.first_at), min(end, known.last_at + HOUR_S))
         marks = ",".join("?" * len(starts))
         rows = self._database.fetch(
-            f"SELECT start, data FROM rungs WHERE resolution_s = ? AND series = ? AND start IN ({marks})",  # noqa: S608
+            f"SELECT start, data FROM rungs WHERE resolution_s = ? AND series = ? AND start IN ({marks})",
             (rung.resolution_s, known.id, *starts),
         )
         for start, data in rows:

@@ -87,7 +87,7 @@ async def search_metrics(
     name: NameFilter = "*",
     project: ProjectFilter = None,
     environment: EnvironmentFilter = None,
-    dimension: DimensionFilter = [],  # noqa: B006  (FastAPI copies it)
+    dimension: DimensionFilter = [],
     limit: SeriesLimit = 200,
 ) -> schemas.MetricSearch:
     """Series of the projects that the caller may see, of the machine, and of Halage itself."""
