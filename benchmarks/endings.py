@@ -97,7 +97,7 @@ async def stop_unit(driver: ProcessDriver, number: int) -> float:
     script = STUBBORN.format(mark=mark)
     spec = UnitSpec(f"tree-{number}", ("/bin/sh", "-c", script), "/tmp", dict(os.environ), Limits(1.0, 2**28))
     await driver.start(spec)
-    while len(sleepers(mark)) < 3:
+    while len(sleepers(mark)) < 3:  # noqa: ASYNC110 - they tell nobody
         await asyncio.sleep(0.005)
     began = time.perf_counter()
     await driver.stop(spec.id, GRACE_S)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-import halage.monitor.alarms.store
+import halage.monitor.alarms.store  # noqa: F401 - registers its tables
 from halage.access.secrets import SecretBox
 from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
@@ -151,6 +151,7 @@ class AlarmGround:
         self.everyone: tuple[str, ...] = ("memory://everyone",)
         self.limits = QUICK
         self.is_paused = False
+        self.grace_s = 0.0
 
     def close(self) -> None:
         self.post.released.set()
@@ -246,6 +247,7 @@ async def alarm_plane(ground: AlarmGround) -> AsyncIterator[Plane]:
             tasks=tasks,
             everyone=ground.everyone,
             is_paused=lambda: ground.is_paused,
+            grace_s=ground.grace_s,
         )
         alarms = Alarms(
             ground.database,

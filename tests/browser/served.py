@@ -72,5 +72,5 @@ class Served:
         await self._server._serve()
 
     async def _started(self) -> None:
-        while not self._server.started:
+        while not self._server.started:  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(0.01)

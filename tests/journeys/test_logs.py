@@ -140,7 +140,7 @@ def test_a_filter_makes_a_metric_of_lines(server: Product) -> None:
         server.visit(HOST, "/fail")
 
     def counted() -> bool:
-        since = ["metrics", "query", f'sum(failures{{project="{SHOP}"}})', "--since", "10m", "-o", "json"]
+        since = ["metric", "query", f'sum(failures{{project="{SHOP}"}})', "--since", "10m", "-o", "json"]
         lines = json.loads(printed(server, *since))["lines"]
         return bool(lines) and sum(value or 0 for value in lines[0]["values"]) >= 5
 
@@ -156,7 +156,7 @@ def test_lines_are_kept_so_large_and_so_long(server: Product) -> None:
     eventually(lambda: found(server, INSTANCES, field=["path=/first"]), "the first line")
     for flood in (1, 2):  # more than 32 MiB at once would cost the site its own lines
         assert server.visit(HOST, "/flood/350").body == "over"
-        eventually(lambda: len(_ends(server)) == flood, "the end of the flood", within_s=120)
+        eventually(lambda: len(_ends(server)) == flood, "the end of the flood", within_s=120)  # noqa: B023
     written = sum(group["size_bytes"] for group in server.client.list_log_groups())
     assert written > 38 * 1024**2
     eventually(lambda: file_size(server) > 26 * 1024**2, "the lines to be in the file")

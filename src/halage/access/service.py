@@ -43,7 +43,7 @@ class Access:
         clock: Clock,
         key_file: Path,
         *,
-        session_limits: SessionLimits = SessionLimits(),
+        session_limits: SessionLimits = SessionLimits(),  # noqa: B008  a frozen value
         passwords: Passwords | None = None,
     ) -> None:
         self._database = database

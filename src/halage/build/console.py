@@ -42,7 +42,7 @@ class Console:
 
         `copy(number, at_s, text)` is told of each line that is written.
         """
-        self._file = open(path, "wb", opener=_private)
+        self._file = open(path, "wb", opener=_private)  # noqa: SIM115 - lives as long as the job
         self._masker = masker
         self._left = limit_bytes
         self._is_full = False

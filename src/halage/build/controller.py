@@ -313,7 +313,7 @@ class BuildController:
             **site.variables,
             **job_environment(site, CHECKOUT),
             "CI": "true",
-            "HOME": "/tmp",
+            "HOME": "/tmp",  # noqa: S108 - private to the sandbox
             "LANG": "C.UTF-8",
             "COMPOSER_CACHE_DIR": f"{CACHE}/composer",
             "PIP_CACHE_DIR": f"{CACHE}/pip",

@@ -100,6 +100,8 @@ class EnvironmentPlan:
     health_rules: HealthRules = HealthRules()
     notifications: tuple[Notification, ...] = ()
     schedule: SchedulePlan = SchedulePlan()
+    said: tuple[str, ...] = ()
+    """The paths of the settings that halage.toml gives; the others are defaults."""
 
 
 @dataclass(frozen=True, slots=True)

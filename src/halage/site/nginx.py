@@ -7,7 +7,7 @@ from pathlib import Path
 _HIDDEN = r"""
         location ~ "/\.(?!well-known/)" { return 404; }
         location ~* "^/(halage\.toml|procfile|makefile|dockerfile|artisan|phpunit\.xml|composer\.(json|lock)|package(-lock)?\.json|requirements[^/]*\.txt)(\.dist)?$" { return 404; }
-"""
+"""  # noqa: E501 - one expression, which nginx cannot break
 
 _TYPES = """
         text/html html htm; text/css css; text/javascript js mjs; text/plain txt text md; text/csv csv;

@@ -80,7 +80,7 @@ class Backend:
         self._stderr.close()
         os.close(self._pidfd)
         self._is_reaped = True
-        _, status = os.waitpid(self.pid, 0)
+        _, status = os.waitpid(self.pid, 0)  # noqa: ASYNC222 (it has exited: this returns at once)
         return os.waitstatus_to_exitcode(status)
 
     async def _is_gone_within(self, timeout_s: float | None) -> bool:

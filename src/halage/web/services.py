@@ -10,7 +10,9 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.scaling_service import Scaling
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -29,8 +31,10 @@ class Services:
     access: Access
     alarms: Alarms
     builds: Builds
+    certificates: CertificateDesk
     environments: Environments
     scaling: Scaling
+    settings: EnvironmentSettings
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

@@ -28,13 +28,13 @@ async def open_shop(driver: HAProxyDriver, *sites: Site) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.02)
 
 
 async def until_first(driver: HAProxyDriver, condition: Callable[[TargetStatus], bool]) -> TargetStatus:
     async with asyncio.timeout(20):
-        while not condition(status := (await driver.status())[0]):
+        while not condition(status := (await driver.status())[0]):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return status
 
@@ -187,7 +187,7 @@ async def test_drain_lets_a_slow_request_finish(
 ) -> None:
     one, two = sites
     await open_shop(driver, one)
-    slow = asyncio.ensure_future(visit(free_port, path="/slow"))
+    slow = asyncio.ensure_future(visit(free_port, path="/slow"))  # noqa: TID251 - a test's own task
     await one.asked.wait()
     await driver.add("shop.prod", two.target)
     await driver.drain("shop.prod", "one")
@@ -204,7 +204,7 @@ async def test_remove_cuts_what_is_under_way(
 ) -> None:
     one, two = sites
     await open_shop(driver, one, two)
-    slow = asyncio.ensure_future(visit(free_port, path="/slow", method="POST"))
+    slow = asyncio.ensure_future(visit(free_port, path="/slow", method="POST"))  # noqa: TID251
     await until(lambda: one.asked.is_set() or two.asked.is_set())
     busy, free = (one, two) if one.asked.is_set() else (two, one)
     await driver.remove("shop.prod", busy.name)
@@ -241,7 +241,7 @@ async def test_no_visit_is_counted_twice_by_who_looks_during_a_reload(
     for turn in range(5):
         await visit(free_port)
         other = Route("other.prod", ("other.localhost",), HealthCheck(timeout_s=1.0 + turn))
-        reload = asyncio.ensure_future(driver.apply([SHOP, other]))
+        reload = asyncio.ensure_future(driver.apply([SHOP, other]))  # noqa: TID251
         while not reload.done():
             (status,) = await driver.status("shop.prod")
             assert status.requests == turn + 1
@@ -270,7 +270,7 @@ async def test_slow_request_is_seen_and_finishes_through_a_reload(
 ) -> None:
     one, _ = sites
     await open_shop(driver, one)
-    slow = asyncio.ensure_future(visit(free_port, path="/slow"))
+    slow = asyncio.ensure_future(visit(free_port, path="/slow"))  # noqa: TID251
     await one.asked.wait()
     assert (await driver.apply([SHOP, Route("o.prod", ("o.localhost",), HealthCheck(timeout_s=1))])).reloaded
     await driver.drain("shop.prod", "one")
@@ -363,7 +363,7 @@ async def test_haproxy_that_died_unseen_is_started_by_the_next_driver(
         await open_shop(first, sites[0])
     pid = find_pid(directory, "master")
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    os.waitpid(pid, 0)  # noqa: ASYNC222 - it is dead already
     async with HAProxyDriver(directory, ("127.0.0.1", free_port)) as second:
         assert (await visit(free_port)).body.startswith("one\n")
         await second.stop()

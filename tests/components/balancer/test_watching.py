@@ -19,7 +19,7 @@ BLOG = Route("blog.prod", ("blog.localhost",), QUICK)
 
 async def read_until(driver: HAProxyDriver, condition: Callable[[AccessPart], bool]) -> list[Visit]:
     async with asyncio.timeout(20):
-        while not condition(part := driver.read_access_log(None, 1 << 20)):
+        while not condition(part := driver.read_access_log(None, 1 << 20)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return list(part.visits)
 
@@ -28,7 +28,7 @@ async def settled_figures(
     driver: HAProxyDriver, condition: Callable[[BalancerFigures], bool]
 ) -> BalancerFigures:
     async with asyncio.timeout(20):
-        while not condition(figures := await driver.figures()):
+        while not condition(figures := await driver.figures()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return figures
 
@@ -138,7 +138,7 @@ async def test_what_is_under_way_and_failed_checks_are_told(
 ) -> None:
     one, _ = sites
     await open_shop(driver, one)
-    slow = asyncio.ensure_future(visit(free_port, path="/slow"))
+    slow = asyncio.ensure_future(visit(free_port, path="/slow"))  # noqa: TID251 - a test's own task
     await one.asked.wait()
     assert route_of(await driver.figures(), "shop.prod").in_flight == 1
     assert (await driver.apply([SHOP, Route("o.prod", (), HealthCheck(timeout_s=1))])).reloaded

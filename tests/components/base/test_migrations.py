@@ -13,7 +13,7 @@ import halage.monitor.dashboards.store
 import halage.monitor.logs.tables
 import halage.pipeline.store
 import halage.project.store
-import halage.source.store
+import halage.source.store  # noqa: F401 - each registers its tables
 from halage.base.database import Database, Transaction
 from halage.base.journal import read_journal
 from halage.base.schema import metadata

@@ -96,7 +96,7 @@ async def test_after_a_sigkill_of_the_server_all_goes_on(units: Path, servers: S
     servers.start(units, f"exec sleep {mark}", "sleep 0.2; echo late; exit 9", "echo early; exit 8")
     servers.wait_until_started()
     servers.kill()
-    while len(processes_with(f"sleep\0{mark}")) != 1:
+    while len(processes_with(f"sleep\0{mark}")) != 1:  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0.01)
     async with ProcessDriver(units) as driver:
         statuses = {unit.id: unit for unit in await driver.list()}
@@ -130,7 +130,7 @@ async def test_at_no_moment_of_starts_is_a_unit_lost_or_doubled(units: Path, ser
     for delay_ms in (0, 2, 4, 6, 9, 13, 18, 25, 40):
         mark = f"94{time.monotonic_ns() % 10**7}"
         servers.start(units, *[f"exec sleep {mark}"] * 8)
-        while not units.exists() or not any(units.iterdir()):
+        while not units.exists() or not any(units.iterdir()):  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(0.0005)
         await asyncio.sleep(delay_ms / 1000)
         servers.kill()
@@ -216,7 +216,7 @@ async def test_a_full_disk_does_not_lose_the_exit_code(units: Path) -> None:
 async def test_starting_lets_the_loop_run(units: Path) -> None:
     async with ProcessDriver(units) as driver:
         for _ in range(20):
-            start = asyncio.ensure_future(driver.start(unit_of("exec sleep 60")))
+            start = asyncio.ensure_future(driver.start(unit_of("exec sleep 60")))  # noqa: TID251
             turns = 0
             while not start.done():
                 await asyncio.sleep(0.001)

@@ -47,7 +47,7 @@ async def test_daemons_that_left_the_session_are_killed_too(
     )
     await driver.start(unit)
     await _printed(driver, unit.id, b"ready")
-    while len(processes_with(f"sleep\0{mark}")) < 3:
+    while len(processes_with(f"sleep\0{mark}")) < 3:  # noqa: ASYNC110 - they tell nobody
         await asyncio.sleep(0.01)
     async with asyncio.timeout(20):  # they sleep for weeks
         exit_ = await driver.stop(unit.id, 0.2)

@@ -33,7 +33,7 @@ async def test_a_stray_group_goes_though_a_process_is_just_ending_in_it(tmp_path
     directories = cgroups.paths("i-cutoff.1")
     for directory in directories:
         directory.mkdir()
-    with subprocess.Popen(["sleep", "0.3"]) as ending:
+    with subprocess.Popen(["sleep", "0.3"]) as ending:  # noqa: ASYNC220 - it returns at once
         reaping = asyncio.get_running_loop().run_in_executor(None, ending.wait)
         for directory in directories:
             (directory / "cgroup.procs").write_text(str(ending.pid))

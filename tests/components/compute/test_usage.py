@@ -19,7 +19,7 @@ async def test_open_files_and_written_bytes_are_counted(
 ) -> None:
     script = (
         f"dd if=/dev/zero of={workspace}/big bs=1M count=4 conv=fsync; "
-        "exec 7</dev/null 8</dev/null; echo ready; sleep 60"
+        "exec 7</dev/null 8</dev/null; sleep 60 & echo ready; wait"
     )
     async with ProcessDriver(units, ProcessSettings(use_cgroups=use_cgroups)) as driver:
         spec = unit_of(script)
@@ -43,7 +43,7 @@ async def test_a_unit_that_is_held_back_says_so(driver: ProcessDriver) -> None:
     spec = unit_of("while :; do :; done", limits=Limits(0.1, LIMITS.memory_bytes))
     await driver.start(spec)
     async with asyncio.timeout(20):
-        while not (usage := await driver.measure(spec.id)).throttled_periods:
+        while not (usage := await driver.measure(spec.id)).throttled_periods:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert usage.cpu_periods is not None
     assert 0 < usage.throttled_periods <= usage.cpu_periods

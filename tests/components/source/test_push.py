@@ -242,7 +242,7 @@ async def test_no_descriptor_and_no_process_is_left(rig: Rig) -> None:
         await rig.client.git("push", "origin", f"main:b{n}")
         await rig.client.git("ls-remote", "origin")
     async with asyncio.timeout(30):
-        while _open_descriptors() > before + 1:
+        while _open_descriptors() > before + 1:  # noqa: ASYNC110 - they tell nobody
             await asyncio.sleep(0.01)
     assert not rig.source._unstoppable
 

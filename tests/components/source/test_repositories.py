@@ -215,7 +215,7 @@ async def test_a_crowd_of_links_is_read(rig: Rig, tmp_path: Path) -> None:
 
 async def test_a_cancelled_checkout_leaves_nothing(rig: Rig, tmp_path: Path) -> None:
     sha = await _push(rig)
-    task = asyncio.ensure_future(rig.source.archive("boutique", sha, tmp_path / "out"))
+    task = asyncio.ensure_future(rig.source.archive("boutique", sha, tmp_path / "out"))  # noqa: TID251
     await asyncio.sleep(0.008)
     task.cancel()
     await asyncio.wait({task})
@@ -247,7 +247,7 @@ async def test_pushes_that_nobody_heard_of_are_told_once(rig: Rig) -> None:
 async def test_hooks_do_nothing_without_a_server(rig: Rig, tmp_path: Path) -> None:
     hook = rig.source.git.hooks / "pre-receive"
     for environment in ({}, {"HALAGE_PUSH": "8"}, {"HALAGE_PUSH": "x"}):
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: ASYNC221
             [hook], input=b"a b c\n", env=environment, timeout=5, capture_output=True, check=False
         )
         assert (done.returncode, done.stdout) == (0, b"")

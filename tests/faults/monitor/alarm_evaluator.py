@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-import halage.monitor.alarms.store
+import halage.monitor.alarms.store  # noqa: F401 - registers its tables
 from halage.access.secrets import SecretBox
 from halage.base.database import Database
 from halage.base.journal import Journal
@@ -95,7 +95,7 @@ async def live(directory: Path, url: str, begin: int, ticks: int) -> None:
             await controller.settled()
             print("+", at, flush=True)
             await asyncio.sleep(0)
-        while await database.run(ledger.waiting_deliveries):
+        while await database.run(ledger.waiting_deliveries):  # noqa: ASYNC110 - its end rings no bell
             await asyncio.sleep(0.01)
         compacting.cancel()
         deliveries.stop()

@@ -61,7 +61,7 @@ def test_kills_lose_no_line_and_double_none(server: Product) -> None:
     assert len(answered) > 10 * KILLS
     print(f"{len(answered)} visits")
     for group in ("instances", "access"):
-        eventually(lambda: set(answered) <= set(_numbers(server, group)), f"every line of {group}")
+        eventually(lambda: set(answered) <= set(_numbers(server, group)), f"every line of {group}")  # noqa: B023
         again = {number: count for number, count in Counter(_numbers(server, group)).items() if count > 1}
         assert not again, (group, len(again))
     assert _numbers(server, "instances") == answered

@@ -39,7 +39,7 @@ def test_the_death_of_an_instance_costs_no_request(server: Product, shop: Workin
             before = server.serving_units("boutique")
             victim, leader = sorted(before.items())[0]
             os.killpg(leader, signal.SIGKILL)
-            eventually(lambda: victim not in server.serving_units("boutique"), "the death to be seen")
+            eventually(lambda: victim not in server.serving_units("boutique"), "the death to be seen")  # noqa: B023
             eventually(lambda: is_green(server), "a replacement")
             after = server.serving_units("boutique")
             assert len(after) == 2 and victim not in after

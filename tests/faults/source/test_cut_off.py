@@ -25,7 +25,7 @@ async def rig(data_directory: Path, tmp_path: Path, free_port: int) -> AsyncIter
 
 async def until(is_so: Callable[[], object], within_s: float = 15.0) -> None:
     async with asyncio.timeout(within_s):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110
             await asyncio.sleep(0.003)
 
 
@@ -174,7 +174,7 @@ async def test_an_orphan_that_ends_after_the_restart_is_told(
         sha = await rig.client.init()
         # What a killed server leaves: a process that still holds the lock, and changes a ref later.
         lock = data_directory / "run" / "pushes" / "server-old.lock"
-        orphan = subprocess.Popen(
+        orphan = subprocess.Popen(  # noqa: ASYNC220
             ["flock", "--shared", str(lock), "sleep", "60"], start_new_session=True
         )
         await until(lambda: "sleep" in _commands_of(orphan.pid))

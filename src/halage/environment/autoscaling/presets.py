@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from halage.monitor.metrics.errors import BadExpression
-from halage.monitor.metrics.expression import parse
+from halage.monitor.metrics.reading import read_expression
 from halage.site.settings import Trigger, TriggerKind
 
 
@@ -60,8 +59,4 @@ def expression_problem(text: str) -> str | None:
     """What is wrong with the expression of a trigger, in words; None for a good one."""
     if text in PRESETS:
         return None
-    try:
-        parse(text)
-    except BadExpression as error:
-        return error.message
-    return None
+    return read_expression(text)

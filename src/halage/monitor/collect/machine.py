@@ -61,7 +61,7 @@ class MachineSource:
         levels: dict[str, float] = {
             "memory_bytes": used,
             "swap_bytes": memory.get("SwapTotal", 0) - memory.get("SwapFree", 0),
-            "processes": sum(name.isdigit() for name in os.listdir(self._proc)),
+            "processes": sum(name.isdigit() for name in os.listdir(self._proc)),  # noqa: PTH208 - a name is enough
             "open_files": int(self._read("sys/fs/file-nr").split()[0]),
         }
         loads = proc.parse_load(self._read("loadavg"))
@@ -83,7 +83,7 @@ class MachineSource:
 
     def _block_devices(self) -> list[str]:
         path = self._sys / "block"
-        return os.listdir(path) if path.is_dir() else []
+        return os.listdir(path) if path.is_dir() else []  # noqa: PTH208 - a name is enough
 
 
 def _numbers(moved: proc.Moved) -> tuple[int, int, int, int]:

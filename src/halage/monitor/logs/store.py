@@ -290,7 +290,7 @@ class LogStore:
 
     def _remove(self, ids: Sequence[int]) -> None:
         for table in ("blocks", "bodies"):
-            self._db.executemany(f"DELETE FROM {table} WHERE id=?", [(each,) for each in ids])
+            self._db.executemany(f"DELETE FROM {table} WHERE id=?", [(each,) for each in ids])  # noqa: S608
 
     # -- removing
 

@@ -173,7 +173,7 @@ class Compactor:
             with head.memory:
                 live = {hour_at for known in head.registry for hour_at in known.hours}
             marks = ",".join("?" * len(live))
-            query = f"DELETE FROM head WHERE id <= ? AND at - at % {HOUR_S} NOT IN ({marks})"
+            query = f"DELETE FROM head WHERE id <= ? AND at - at % {HOUR_S} NOT IN ({marks})"  # noqa: S608
             with self._database.change() as connection:
                 connection.execute(query, (head.last_row, *sorted(live)))
 
@@ -209,7 +209,7 @@ class Compactor:
 
     def _delete(self, table: str, condition: str, parameters: tuple[float, ...]) -> None:
         query = (
-            f"DELETE FROM {table} WHERE id IN"
+            f"DELETE FROM {table} WHERE id IN"  # noqa: S608
             f" (SELECT id FROM {table} WHERE {condition} LIMIT {_ROWS_AT_ONCE})"
         )
         while True:

@@ -223,9 +223,12 @@ class MetricStore:
 
     def _read_samples(self, known: Known, buckets: Buckets, covered: list[int], problems: list[str]) -> None:
         end = buckets.start + len(buckets.count) * buckets.period_s
+        first = int(max(buckets.start, known.first_at) // HOUR_S) * HOUR_S
+        hours = range(first, int(min(end, known.last_at + HOUR_S)), HOUR_S)
+        # Hour by hour: the index of a range of hours would be read for every series that there is.
         rows = self._database.fetch(
-            "SELECT hour, data FROM chunks WHERE series = ? AND hour > ? AND hour < ?",
-            (known.id, buckets.start - HOUR_S, end),
+            f"SELECT hour, data FROM chunks WHERE series = ? AND hour IN ({','.join('?' * len(hours))})",  # noqa: S608
+            (known.id, *hours),
         )
         for hour_at, data in rows:
             if hour_at not in covered:
@@ -243,7 +246,7 @@ class MetricStore:
         starts = starts_of_chunks(rung, max(buckets.start, known.first_at), min(end, known.last_at + HOUR_S))
         marks = ",".join("?" * len(starts))
         rows = self._database.fetch(
-            f"SELECT start, data FROM rungs WHERE resolution_s = ? AND series = ? AND start IN ({marks})",
+            f"SELECT start, data FROM rungs WHERE resolution_s = ? AND series = ? AND start IN ({marks})",  # noqa: S608
             (rung.resolution_s, known.id, *starts),
         )
         for start, data in rows:

@@ -88,7 +88,7 @@ def search_of(
     text: Text = "",
     not_text: NotText = "",
     ignore_case: IgnoreCase = "false",
-    field: Fields = [],
+    field: Fields = [],  # noqa: B006 - read, never changed
     stream: Stream = None,
     start: From = None,
     end: To = None,

@@ -39,7 +39,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Page).serve_for
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.02)
 
 
@@ -83,7 +83,7 @@ async def test_an_environment_is_observed_from_its_visits_to_its_disks(
             Equipment(clock, tmp_path, inventory, units, balancer, Journal(), keeper, sink, ears)
         )
         async with asyncio.timeout(30):
-            while (await balancer.status())[0].last_check[:5] != "L7OK/":
+            while (await balancer.status())[0].last_check[:5] != "L7OK/":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         tasks.start(collector.run(), "collect")
         await until(lambda: keeper.level("instance_cpu_percent", 1))

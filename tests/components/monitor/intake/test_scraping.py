@@ -48,7 +48,7 @@ def _scrapes(intake: Intake) -> dict[str, Scrape]:
 
 async def _eventually(look: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not look():
+        while not look():  # noqa: ASYNC110 - it is asked from outside
             await asyncio.sleep(0.005)
 
 

@@ -35,7 +35,7 @@ async def sender() -> AsyncIterator[socket.socket]:
 
 async def _eventually(look: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not look():
+        while not look():  # noqa: ASYNC110 - it is asked from outside
             await asyncio.sleep(0.005)
 
 

@@ -41,7 +41,7 @@ class Prometheus:
     async def value(self, query: str) -> float:
         """The value of the one series that the query finds, once it does."""
         async with asyncio.timeout(PATIENCE_S):
-            while len(found := await self.ask(query)) != 1:
+            while len(found := await self.ask(query)) != 1:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         return float(found[0]["value"])
 

@@ -105,7 +105,7 @@ async def test_prometheus_scrapes_with_a_token_and_answers_with_the_right_values
             now = SystemClock().now() // 10 * 10
             filled.write(now, 10, a_tick())
             async with asyncio.timeout(20):
-                while await reader.value(f"environment_requests_total{place}") != 24:
+                while await reader.value(f"environment_requests_total{place}") != 24:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             assert await reader.value("up") == 1
 

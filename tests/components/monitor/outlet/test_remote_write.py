@@ -57,7 +57,7 @@ def outlet(clock: ManualClock) -> Outlet:
 
 async def _eventually(look: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not look():
+        while not look():  # noqa: ASYNC110 - it is asked from outside
             await asyncio.sleep(0.005)
 
 
@@ -90,7 +90,7 @@ async def test_the_real_prometheus_takes_it_and_answers_with_the_right_values(
         outlet.accumulator.write(now - 10, 10, a_tick())
         await sender.collect()
         async with asyncio.timeout(20):
-            while await reader.value(f"environment_requests_total{place}") != 24:
+            while await reader.value(f"environment_requests_total{place}") != 24:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         state = sender.state
         assert (state.dropped, state.problem, state.queued) == (0, None, 0)

@@ -28,7 +28,7 @@ def standing_of(wanted: int, **readings: float | tuple[float | None, ...] | None
     return Standing(NOW, wanted, wanted, 0, readings=values)
 
 
-def judge(plan: ScalingPlan, standing: Standing, memory: Memory = Memory()) -> Decision:
+def judge(plan: ScalingPlan, standing: Standing, memory: Memory = Memory()) -> Decision:  # noqa: B008
     return decide(plan, 2, memory, standing)
 
 

@@ -50,7 +50,7 @@ def test_the_alarms_that_are_there_by_themselves_are_those_of_the_table() -> Non
             assert f"`{each.rule}`" in row[1]
             continue
         assert row[2] == f"`{each.operator} {each.threshold:g}`", each.name
-        assert row[3] == f"{each.breaching} of {each.periods} × {each.period_s} s", each.name
+        assert row[3] == f"{each.breaching} of {each.periods} × {each.period_s} s", each.name  # noqa: RUF001
         assert row[4].strip("| ") == f"`{each.missing}`", each.name
         assert ("muted during deployments" in row[1]) == each.mute_while_deploying
         assert ("`low_samples` `ignore`" in row[1]) == (each.low_samples == "ignore")

@@ -24,7 +24,7 @@ from halage.compute.errors import StartFailed
 from halage.compute.model import Account, Sandbox, UnitSpec
 
 HOME = "/home"
-TMP = "/tmp"
+TMP = "/tmp"  # noqa: S108 - the private one, inside the sandbox
 _TOP_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM = ("/usr", "/etc", "/opt", "/nix")
 _PROBE_TIMEOUT_S = 5.0
@@ -59,7 +59,7 @@ class Bubblewrap:
             *_system_mounts(self._hidden),
             *("--ro-bind", str(passwd), "/etc/passwd"),
             *("--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var"),
-            *("--bind", str(files.private / "tmp"), TMP, "--symlink", "../tmp", "/var/tmp"),
+            *("--bind", str(files.private / "tmp"), TMP, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
             *("--bind", str(files.private / "home"), HOME),
             *_mounts(sandbox),
             *("--chdir", spec.directory, "--"),

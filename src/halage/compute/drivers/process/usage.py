@@ -89,6 +89,6 @@ def _open_files(pid: int) -> int | None:
     path = f"/proc/{pid}/fd"
     try:
         # Linux 6.2 and later tell the number as the directory's size; before, it is 0.
-        return os.stat(path).st_size or len(os.listdir(path))
+        return os.stat(path).st_size or len(os.listdir(path))  # noqa: PTH116, PTH208 - a third of the time
     except OSError:
         return None
