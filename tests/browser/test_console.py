@@ -26,6 +26,7 @@ PAGES = (
     "/projects/boutique/environments/prod",
     "/projects/boutique/environments/prod/logs",
     "/projects/boutique/environments/prod/variables",
+    "/projects/boutique/environments/prod/scaling?capacity=100",
     "/projects/boutique/environments/prod/certificate",
     "/projects/boutique/environments/prod/shell",
     "/runs/3",

@@ -13,6 +13,7 @@ from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
 from halage.client.rollouts import RolloutCalls
+from halage.client.scaling import ScalingCalls
 from halage.client.settings import SettingsCalls
 
 Document = dict[str, Any]
@@ -40,6 +41,7 @@ class Client(
     DashboardCalls,
     SettingsCalls,
     RolloutCalls,
+    ScalingCalls,
     CertificateCalls,
     ExecutionCalls,
 ):
@@ -190,10 +192,12 @@ class Client(
         path = f"{_environment(project, environment)}/rollback"
         return dict(self._ask("POST", path, body={"release": release}))
 
-    def scale_environment(self, project: str, environment: str, instances: int | None) -> Document:
+    def scale_environment(
+        self, project: str, environment: str, instances: int | None, *, process: str = "web"
+    ) -> Document:
         """Have so many instances from now on; None: as many as halage.toml says. The answer is it."""
         path = f"{_environment(project, environment)}/scale"
-        return dict(self._ask("POST", path, body={"instances": instances}))
+        return dict(self._ask("POST", path, body={"instances": instances, "process": process}))
 
     def list_releases(self, project: str, environment: str) -> list[Document]:
         """The releases that are kept."""

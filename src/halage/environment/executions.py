@@ -25,7 +25,7 @@ from halage.environment.fleet import copy_of
 from halage.environment.launch import Seat, one_off_of, unit_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import ExecutionWish, Outcome
-from halage.environment.seats import seat_of, unpack_release
+from halage.environment.seats import take_seat, unpack_release
 from halage.environment.spoken import spoken
 from halage.environment.store import Place
 
@@ -193,9 +193,9 @@ class Executions:
     async def _seat(self, name: str, aim: Aim) -> Seat:
         """A fresh one, without an address that anyone listens on; or that of the instance."""
         if aim.instance is None:
-            return await seat_of(self._m, aim.place, name, aim.release, "127.0.0.1", 0)
+            return await take_seat(self._m, aim.place, name, aim.release, "127.0.0.1", 0)
         row = aim.instance
-        return await seat_of(self._m, aim.place, row.id, aim.release, row.address, row.port)
+        return await take_seat(self._m, aim.place, row.id, aim.release, row.address, row.port)
 
     async def _until_over(self, execution: Execution) -> Outcome:
         """How it ended: by itself, or because its time was over or its client gone."""

@@ -1,12 +1,13 @@
 """The recorded side of the controller: reads a situation and records each decision, one transaction each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from halage.base.database import Transaction
-from halage.environment import execution_store, rollouts, store
+from halage.environment import execution_store, rollouts, scaling_store, store
 from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.refusals import Proposal, find_refusals
@@ -28,7 +29,10 @@ class Book:
     waiting: Any | None
     """The one that comes next."""
     instances: list[Any]
+    """Of every kind of process."""
     releases: dict[int, Any]
+    states: Mapping[str, Any]
+    """What is remembered of scaling, by kind of process."""
     rollout: Any | None = None
     """Of the deployment under way."""
 
@@ -64,9 +68,10 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     for row in (*running, *waiting):
         wanted |= {row.release_id, row.previous_release_id}
     releases = store.releases_by_id(tx, wanted)
+    states = scaling_store.state_rows(tx, place)
     rollout = rollouts.rollout_row(tx, running[0].id) if running else None
     first = running[0] if running else None
-    return Book(environment, first, waiting[0] if waiting else None, instances, releases, rollout)
+    return Book(environment, first, waiting[0] if waiting else None, instances, releases, states, rollout)
 
 
 def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]:

@@ -98,6 +98,10 @@ class Instance:
     is_up: bool = False
     """Whether the balancer sends it requests now."""
     requests: int = 0
+    process: str = "web"
+    """Its kind: `web` gets requests, others are workers and get none."""
+    is_protected: bool = False
+    """Scaling does not take it away."""
 
 
 @dataclass(frozen=True, slots=True)

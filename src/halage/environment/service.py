@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
 from halage.environment import orders, scaling, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import StoredVariable
 from halage.environment.controller import EnvironmentController
 from halage.environment.errors import BadVariable
@@ -145,14 +146,19 @@ class Environments:
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)
 
-    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
-        """Have so many instances from now on; None: as many as halage.toml says.
+    async def scale(
+        self, project: str, name: str, instances: int | None, *, process: str = WEB, actor: str
+    ) -> Environment:
+        """Have so many instances (of a kind of process) from now on; None: as many as halage.toml says.
 
         Takes effect at once, without a deployment, and holds through the next ones until it is
-        taken back. Raises Invalid for a number below 1 or above 100.
+        taken back. Raises Invalid for a number that cannot be, NotFound.
         """
         place = (project, name)
-        await self._m.database.run(scaling.scale, place, instances, actor)
+        if process == WEB:
+            await self._m.database.run(scaling.scale, place, instances, actor)
+        else:
+            await self._m.database.run(scaling.scale_process, place, process, instances, actor)
         self._controller.wake(place)
         return await self.show(project, name)
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     insert,
     select,
@@ -28,6 +29,7 @@ from halage.environment import execution_store
 from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollouts import delete_rollouts, rollout_row
+from halage.environment.scaling_tables import scaling_decisions_table, scaling_states_table
 
 environments_table = Table(
     "environments",
@@ -119,6 +121,8 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("process", String(63), nullable=False, server_default="web"),
+    Column("is_protected", Boolean, nullable=False, server_default=false()),
     Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment"),
 )
@@ -330,7 +334,8 @@ def delete_places(tx: Transaction, project: str, environment: str | None = None)
         execution_store.delete_executions(tx, project, environment),
     )
     delete_rollouts(tx, deleted.deployments)
-    for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
+    own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
+    for table in (*own, scaling_states_table, scaling_decisions_table):
         tx.execute(delete(table).where(*here(table)))
     name = certificates_table.c.name
     of_project = name.startswith(f"{project}.", autoescape=True)

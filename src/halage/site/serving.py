@@ -105,6 +105,12 @@ def start_line(start: str) -> str:
     return f"{words['assignments']}exec {start[words.end('assignments') :]}"
 
 
+def process(site: Site, place: Place, command: str) -> Serving:
+    """What runs a command in the release as an instance would be: a worker, or a question to the site."""
+    lines = [*_preparation(site, place), start_line(command)]
+    return Serving(("sh", "-c", "\n".join(lines)), {}, instance_environment(site, place))
+
+
 def release_step(site: Site, place: Place) -> Serving | None:
     """What runs once for the release before its first instance; None when the site names nothing."""
     if site.run.release_command is None:

@@ -26,6 +26,7 @@ from halage.web.api import (
     projects,
     rollouts,
     runs,
+    scaling,
     server,
     settings,
 )
@@ -53,6 +54,7 @@ _ROUTERS = (
     certificates.server_router,
     environments.router,
     environments.deployments_router,
+    scaling.router,
     rollouts.router,
     executions.router,
     events.router,

@@ -18,7 +18,16 @@ EXAMPLES = {
     "{user}": "dev",
     "{variable}": "KEY",
     "{token_id}": "tok-1",
+    "{instance}": "i-1",
 }
+BODIES = {
+    "/scale": {"instances": 2},
+    "/suspended": {"suspended": []},
+    "/protection": {"is_protected": True},
+    "/simulate": {"capacity": 10},
+    "/exec": {"command": ["ls"]},
+}
+"""By the end of the path, where a body is needed."""
 
 
 def _address(template: str) -> str:
@@ -39,10 +48,6 @@ async def test_everything_but_health_and_login_needs_authentication(world: World
                 assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-POSTED = {"scale": {"instances": 2}, "exec": {"command": ["ls"]}}
-"""The bodies of routes that take nothing without one, by the last part of their address."""
-
-
 async def test_no_route_lets_in_someone_without_a_role(world: World) -> None:
     """Whatever names a project answers 404 to a stranger, whether the project exists or not."""
     access = world.services.access
@@ -53,8 +58,8 @@ async def test_no_route_lets_in_someone_without_a_role(world: World) -> None:
             named = any(part in path for part in ("{project}", "{run}", "{job}", "{deployment}"))
             for method in operations if named else ():
                 member = {"role": "viewer"} if "members" in path else {"value": "x"}
-                posted = POSTED.get(path.rpartition("/")[2])
-                body = member if method == "put" else posted
+                body = next((body for end, body in BODIES.items() if path.endswith(end)), None)
+                body = body or (member if method == "put" else None)
                 answer = await client.request(method, _address(path), json=body)
                 assert answer.status_code == 404, (method, path, answer.text)
                 there = answer.json()
@@ -86,6 +91,8 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/projects/shop/environments/prod/exec", {"command": ["ls"]}),
         ("post", "/projects/shop/environments/prod/rollback", None),
         ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
+        ("put", "/projects/shop/environments/prod/scaling/suspended", {"suspended": ["in"]}),
+        ("put", "/projects/shop/environments/prod/instances/i-1/protection", {"is_protected": True}),
         ("put", "/projects/shop/environments/prod/variables/KEY", {"value": "x"}),
         ("delete", "/projects/shop", None),
         ("put", "/projects/shop/members/dev", {"role": "admin"}),

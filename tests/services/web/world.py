@@ -65,6 +65,7 @@ from tests.alarms import quiet_alarms
 from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
 from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
+from tests.services.web.scalings import FakeScaling
 
 NOW = 1_700_000_000.25
 BASE = "http://halage.test"
@@ -215,7 +216,9 @@ class FakeEnvironments:
         await self.show(project, name)
         return a_deployment(kind="restart")
 
-    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
+    async def scale(
+        self, project: str, name: str, instances: int | None, *, process: str = "web", actor: str
+    ) -> Environment:
         if instances is not None and instances > 100:
             raise Invalid("An environment has 1 to 100 instances.")
         self.calls.append(("scale", project, name, instances, actor))
@@ -411,6 +414,7 @@ async def make_world(directory: Path) -> World:
         builds=cast(Any, builds),
         certificates=await make_certificate_desk(database, clock, access),
         environments=cast(Any, environments),
+        scaling=cast(Any, FakeScaling()),
         settings=await make_settings(database, access),
         executions=cast(Any, ScriptedExecutions()),
         making=cast(Any, FakeMaking()),
