@@ -1,5 +1,6 @@
 """Advances environments: observe, decide, record, execute; one environment at a time, all in parallel."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,7 +35,9 @@ class EnvironmentController:
     ) -> None:
         self._m = machinery
         self.version = 0
-        """Another number after each change of what is recorded or known of any environment."""
+        """Grows with each change of what is recorded or known of any environment."""
+        self._changed: dict[Place, int] = {}
+        """The version of each one's last change, in the order of these changes."""
         self._on_change = on_change
         self._controller: Controller[Place] = Controller("environment", self.advance, tasks=tasks)
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
@@ -44,12 +47,19 @@ class EnvironmentController:
 
     def wake(self, place: Place) -> None:
         """Look at an environment now: something of it has changed."""
-        self.note_change()
+        self.note_change(place)
         self._controller.wake(place)
 
-    def note_change(self) -> None:
-        """Something has changed that asks for no step: those who keep a copy read it anew."""
+    def note_change(self, place: Place) -> None:
+        """Something of an environment has changed that asks for no step: who keeps a copy reads it anew."""
         self.version += 1
+        self._changed.pop(place, None)
+        self._changed[place] = self.version
+
+    def changed_since(self, version: int) -> list[Place]:
+        """The environments that changed after that version, the last one first; also those that are gone."""
+        newest_first = reversed(self._changed.items())
+        return [place for place, at in itertools.takewhile(lambda each: each[1] > version, newest_first)]
 
     def tell(self, run_ids: Iterable[int | None]) -> None:
         """Tell runs that something changed in one of their deployments."""
@@ -101,7 +111,7 @@ class EnvironmentController:
                     try:
                         await self._steps.take(place, action, book)
                     finally:  # half of a step may be recorded
-                        self.note_change()
+                        self.note_change(place)
                     acted = True
             if not acted:
                 return delay
@@ -114,7 +124,7 @@ class EnvironmentController:
         book = await self._m.database.run(ledger.read_book, place)
         while book is not None and book.deployment is None and book.waiting is not None:
             await self._steps.begin(place, book)
-            self.note_change()
+            self.note_change(place)
             self.tell([book.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:

@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from halage.environment.store import Place
 from halage.site import serving as site_serving
 from halage.site.serving import Serving
 
-FIRST_PORT, LAST_PORT = 20000, 29999
+FIRST_PORT, LAST_PORT = 12000, 31999
 """Ports of instances: below the kernel's ephemeral range (32768 up), so that no client takes one."""
 
 
@@ -37,16 +37,16 @@ class Seat:
     """Variables of Halage's own, which people's come before."""
 
 
-def choose_address(used_ports: set[int]) -> tuple[str, int]:
-    """A private loopback address and a port that nobody uses.
+def free_addresses() -> Iterator[tuple[str, int]]:
+    """Private loopback addresses, each with a port that nobody listens on, to choose from.
 
-    The port is unique too: a site that listens on all addresses must not meet another one.
+    The port is to be unique too: a site that listens on all addresses must not meet another one.
+    They end after a thousand that were looked at.
     """
     for _ in range(1000):
         port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - no secret
-        if port not in used_ports and _is_free(port):
-            return f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port  # noqa: S311
-    raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+        if _is_free(port):
+            yield f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port  # noqa: S311
 
 
 def _is_free(port: int) -> bool:

@@ -69,7 +69,7 @@ def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]
     query = (
         select(instances, releases.c.configuration)
         .join(releases, releases.c.id == instances.c.release_id)
-        .where(instances.c.state.not_in(store.ENDED_INSTANCES))
+        .where(instances.c.state.in_(store.LIVING_INSTANCES))
     )
     columns = (instances.c.id, instances.c.project, instances.c.environment)
     places = {row.id: (row.project, row.environment) for row in tx.execute(select(*columns))}

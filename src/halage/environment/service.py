@@ -71,8 +71,9 @@ class Environments:
     async def create(self, project: str, plans: Sequence[EnvironmentPlan]) -> None:
         """Add environments (those that exist stay as they are) and their routes."""
         new = await self._m.database.run(orders.create, project, plans)
+        for plan in new:
+            self._controller.note_change((project, plan.name))
         if new:
-            self._controller.note_change()
             await self._m.routing.change({(project, plan.name): plan for plan in new})
 
     async def delete(self, project: str) -> None:
@@ -84,7 +85,8 @@ class Environments:
         for place in places:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
-        self._controller.note_change()
+        for place in places:
+            self._controller.note_change(place)
         await self._m.routing.change(dict.fromkeys(places))
         await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
         self._m.places.forget_project(project)
@@ -173,13 +175,13 @@ class Environments:
             raise BadVariable(f"the value of {variable} contains a NUL character; remove it")
         stored = StoredVariable(self._m.sealer.seal(value) if is_secret else value, is_secret)
         await self._m.database.run(orders.set_variable, (project, name), variable, stored, actor)
-        self._controller.note_change()
+        self._controller.note_change((project, name))
         return Variable(variable, None if is_secret else value, is_secret, self._m.clock.now(), actor)
 
     async def unset_variable(self, project: str, name: str, variable: str, *, actor: str) -> None:
         """Remove a variable; takes effect with the next deployment or restart. Raises NoSuchVariable."""
         await self._m.database.run(orders.unset_variable, (project, name), variable, actor)
-        self._controller.note_change()
+        self._controller.note_change((project, name))
 
     async def secret_values(self, project: str) -> Sequence[str]:
         """Every secret of a project, opened: for masking consoles, and for nothing else."""

@@ -15,8 +15,10 @@ from halage.environment import ledger, store
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import (
+    FIRST_PORT,
+    LAST_PORT,
     Seat,
-    choose_address,
+    free_addresses,
     instance_of,
     probe_of,
     release_step_of,
@@ -279,7 +281,7 @@ class Steps:
         )
 
     async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
-        address, port = choose_address(await self._m.database.run(store.used_ports))
+        address, port = await self._free_address()
         values = {
             "id": new_id("i"),
             "project": place[0],
@@ -290,6 +292,12 @@ class Steps:
             "port": port,
         }
         await self._m.database.run(store.insert_instance, values)
+
+    async def _free_address(self) -> tuple[str, int]:
+        for address, port in free_addresses():
+            if not await self._m.database.run(store.is_port_used, port):
+                return address, port
+        raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
     async def _launch(self, place: Place, row: Any, book: ledger.Book) -> None:
         release = book.releases[row.release_id]
