@@ -7,9 +7,11 @@ time, so a day passes as fast as it can be computed, in the order in which it wo
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Stuck(AssertionError):
@@ -43,7 +45,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds that were skipped so far."""
         return self._elapsed
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+    ) -> asyncio.Future[T]:
         """The result, now."""
         done: asyncio.Future[T] = self.create_future()
         try:

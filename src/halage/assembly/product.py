@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -23,6 +24,7 @@ from halage.base.tasks import Tasks
 from halage.build.controller import BuildController, BuildLimits, Workshop
 from halage.build.service import Builds
 from halage.compute.accounts import Accounts
+from halage.compute.driver import SiteDriver
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
@@ -47,6 +49,9 @@ from halage.web.services import Services
 
 log = structlog.get_logger()
 
+OpenCompute = Callable[[Path, ProcessSettings], AbstractAsyncContextManager[SiteDriver]]
+"""Makes the driver that keeps what it needs in a directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -70,7 +75,7 @@ class _Ground:
     tasks: Tasks
     accounts: Accounts
     objects: LocalObjects
-    compute: ProcessDriver
+    compute: SiteDriver
     balancer: HAProxyDriver
     access: Access
     source: Source
@@ -90,11 +95,15 @@ class _Ear:
 
 @asynccontextmanager
 async def build_product(
-    settings: Settings, clock: Clock, own_log: OwnLog | None = None
+    settings: Settings,
+    clock: Clock,
+    own_log: OwnLog | None = None,
+    open_compute: OpenCompute = ProcessDriver,
 ) -> AsyncIterator[Product]:
     """Everything, started and recovered; left in the reverse order. Sites and balancer live on.
 
     `own_log`: where the log of this process passes by, to be kept with the others.
+    `open_compute`: what instances and jobs are run with; by default they are processes of this machine.
     """
     async with AsyncExitStack() as stack:
         journal = Journal()
@@ -103,7 +112,7 @@ async def build_product(
         database.migrate()
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
-        ground = await _lay_ground(stack, settings, clock, journal, database, access)
+        ground = await _lay_ground(stack, settings, clock, journal, database, access, open_compute)
         ear, variables = _Ear(), SiteVariables()
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables
@@ -137,6 +146,7 @@ async def _lay_ground(
     journal: Journal,
     database: Database,
     access: Access,
+    open_compute: OpenCompute,
 ) -> _Ground:
     data = settings.data
     units = ProcessSettings(sandbox=settings.builds.sandbox, hidden=(data,))
@@ -147,7 +157,7 @@ async def _lay_ground(
         database=database,
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
-        compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
+        compute=await stack.enter_async_context(open_compute(data / "units", units)),
         balancer=await stack.enter_async_context(HAProxyDriver(data / "balancer", settings.http)),
         access=access,
         source=await stack.enter_async_context(Source(data / "repositories", data / "run", database, clock)),

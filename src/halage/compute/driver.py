@@ -82,3 +82,7 @@ class HasAbilities(Protocol):
     def abilities(self) -> Abilities:
         """Which limits and walls are kept, and why the others are not."""
         ...
+
+
+class SiteDriver(ComputeDriver, MeasuresMany, HasAbilities, Protocol):
+    """What sites are run with: a driver that measures many in one look and says what holds here."""
