@@ -49,7 +49,6 @@ LOOK_S = 3_600.0
 FATE = "FATE"
 """The variable of a release that says what becomes of its instances."""
 BOOT_S = (1.0, 8.0)
-OUTAGE_S = 30.0
 ACTOR = "ada"
 
 
@@ -91,6 +90,8 @@ class Plan:
     """Of the control plane."""
     seed: int = 1
     duration_s: float = DAY_S
+    watch_s: float = 1.0
+    """How often monitoring asks what there is; every second in the product."""
 
 
 def place_of(number: int) -> Place:
@@ -285,7 +286,7 @@ class Fleet:
     async def _watch(self, inventory: EnvironmentInventory) -> None:
         """Ask what there is to watch as often as monitoring does."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self._plan.watch_s)
             await inventory.environments()
 
     async def _look(self) -> None:

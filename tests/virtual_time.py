@@ -46,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._elapsed
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """The result, now."""
         done: asyncio.Future[T] = self.create_future()

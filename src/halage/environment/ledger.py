@@ -51,8 +51,9 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     environment = store.environment_row(tx, place)
     if environment is None:
         return None
-    running = store.deployments_in(tx, store.OPEN_DEPLOYMENTS, place)
-    waiting = store.deployments_in(tx, [DeploymentState.WAITING.value], place)
+    found = store.deployments_in(tx, [*store.OPEN_DEPLOYMENTS, DeploymentState.WAITING.value], place)
+    waiting = [row for row in found if row.state == DeploymentState.WAITING]
+    running = [row for row in found if row.state != DeploymentState.WAITING]
     instances = store.instance_rows(tx, place)
     wanted = {row.release_id for row in instances} | {environment.current_release_id}
     for row in (*running, *waiting):
