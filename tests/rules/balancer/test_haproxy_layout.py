@@ -8,7 +8,7 @@ from halage.balancer.drivers.haproxy.layout import (
     arrange,
     first_layout,
     layout_from_document,
-    layout_to_document,
+    layout_to_json,
 )
 from halage.balancer.model import HealthCheck, Route, Target
 
@@ -79,4 +79,19 @@ def test_slot_of_a_route_that_is_gone_is_taken_again() -> None:
 
 def test_layout_is_read_as_it_was_written() -> None:
     layout = replace(served().with_target("shop.prod", Placed(ONE, True)), generation=7)
-    assert layout_from_document(json.loads(json.dumps(layout_to_document(layout)))) == layout
+    assert layout_from_document(json.loads(layout_to_json(layout))) == layout
+
+
+def test_a_changed_target_makes_the_text_of_its_own_route_anew_and_no_other() -> None:
+    routes = [Route(f"shop.{name}", (f"{name}.example.org",)) for name in ("dev", "preprod", "prod")]
+    layout = arrange(first_layout(), routes).layout
+    for route in routes:
+        layout = layout.with_target(route.name, Placed(Target(f"i-{route.name}", "127.0.0.1", 20000)))
+    layout_to_json(layout)
+    before = dict(layout.texts)
+    changed = layout.with_target("shop.prod", Placed(Target("i-2", "127.0.0.1", 20001), is_draining=True))
+    assert layout_from_document(json.loads(layout_to_json(changed))) == changed
+    assert {name for name, text in changed.texts.items() if text is not before[name]} == {"shop.prod"}
+    assert layout_from_document(json.loads(layout_to_json(layout))) == layout, "the former one, too"
+    moved = arrange(changed, [*routes[:2], Route("shop.prod", ("www.example.org",))]).layout
+    assert layout_from_document(json.loads(layout_to_json(moved))) == moved
