@@ -5,11 +5,14 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from halage.client.alarms import AlarmCalls
+from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
+from halage.client.rollouts import RolloutCalls
+from halage.client.settings import SettingsCalls
 
 Document = dict[str, Any]
 
@@ -28,7 +31,16 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls):
+class Client(
+    MetricCalls,
+    MetricIntakeCalls,
+    AlarmCalls,
+    LogCalls,
+    DashboardCalls,
+    SettingsCalls,
+    RolloutCalls,
+    CertificateCalls,
+):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

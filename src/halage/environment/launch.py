@@ -1,5 +1,6 @@
 """From a release's configuration to the unit that runs it."""
 
+import ipaddress
 import random
 import socket
 from collections.abc import Iterator, Mapping
@@ -37,16 +38,20 @@ class Seat:
     """Variables of Halage's own, which people's come before."""
 
 
-def free_addresses() -> Iterator[tuple[str, int]]:
-    """Private loopback addresses, each with a port that nobody listens on, to choose from.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - for instances that shall be reached from outside
+
+
+def free_addresses(private_range: str) -> Iterator[tuple[str, int]]:
+    """Addresses of the range (CIDR, on loopback), each with a port that nobody listens on, to choose from.
 
     The port is to be unique too: a site that listens on all addresses must not meet another one.
     They end after a thousand that were looked at.
     """
+    network = ipaddress.IPv4Network(private_range)
     for _ in range(1000):
         port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - no secret
         if _is_free(port):
-            yield f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port  # noqa: S311
+            yield str(network[random.randrange(1, network.num_addresses - 1)]), port  # noqa: S311
 
 
 def _is_free(port: int) -> bool:
@@ -71,10 +76,12 @@ def release_step_of(seat: Seat, sealer: Sealer) -> Serving | None:
 
 def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:
     project, environment = seat.place
+    is_public = seat.configuration.plan(environment).network.public_instances
     return site_serving.Place(
         release=seat.directory,
         private=seat.private,
-        address=seat.address,
+        # All addresses of the machine, the private one among them: there it is probed and balanced.
+        address=EVERYWHERE if is_public else seat.address,
         port=seat.port,
         account_is_separate=seat.account is not None,
         memory_mib=seat.type.memory_mib,
