@@ -270,8 +270,9 @@ async def control_plane(ground: Ground, life: Life | None = None) -> AsyncIterat
             yield plane
         except Exception as error:
             failure = error  # raised below as it is, not in a group
-        for each in controllers:
-            each.stop()
+        finally:
+            for each in controllers:
+                each.stop()  # after a kill, too: no timer of a dead one wakes anybody
     if failure is not None:
         raise failure
 

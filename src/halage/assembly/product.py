@@ -3,9 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -26,6 +27,7 @@ from halage.base.tasks import Tasks
 from halage.build.controller import BuildController, BuildLimits, Workshop
 from halage.build.service import Builds
 from halage.compute.accounts import Accounts
+from halage.compute.driver import SiteDriver
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
@@ -63,6 +65,9 @@ from halage.web.services import Services
 
 log = structlog.get_logger()
 
+OpenCompute = Callable[[Path, ProcessSettings], AbstractAsyncContextManager[SiteDriver]]
+"""Makes the driver that keeps what it needs in a directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -86,7 +91,7 @@ class _Ground:
     tasks: Tasks
     accounts: Accounts
     objects: LocalObjects
-    compute: ProcessDriver
+    compute: SiteDriver
     balancer: HAProxyDriver
     access: Access
     source: Source
@@ -106,11 +111,15 @@ class _Ear:
 
 @asynccontextmanager
 async def build_product(
-    settings: Settings, clock: Clock, own_log: OwnLog | None = None
+    settings: Settings,
+    clock: Clock,
+    own_log: OwnLog | None = None,
+    open_compute: OpenCompute = ProcessDriver,
 ) -> AsyncIterator[Product]:
     """Everything, started and recovered; left in the reverse order. Sites and balancer live on.
 
     `own_log`: where the log of this process passes by, to be kept with the others.
+    `open_compute`: what instances and jobs are run with; by default they are processes of this machine.
     """
     async with AsyncExitStack() as stack:
         journal = Journal()
@@ -119,7 +128,7 @@ async def build_product(
         database.migrate()
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
-        ground = await _lay_ground(stack, settings, clock, journal, database, access)
+        ground = await _lay_ground(stack, settings, clock, journal, database, access, open_compute)
         ear, variables, traffic, ticks = _Ear(), SiteVariables(), MetricTraffic(), TickBell()
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
@@ -174,6 +183,7 @@ async def _lay_ground(
     journal: Journal,
     database: Database,
     access: Access,
+    open_compute: OpenCompute,
 ) -> _Ground:
     data = settings.data
     units = ProcessSettings(sandbox=settings.builds.sandbox, hidden=(data,))
@@ -184,7 +194,7 @@ async def _lay_ground(
         database=database,
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
-        compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
+        compute=await stack.enter_async_context(open_compute(data / "units", units)),
         balancer=await stack.enter_async_context(
             HAProxyDriver(data / "balancer", settings.http, https=settings.https)
         ),

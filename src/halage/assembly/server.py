@@ -14,9 +14,10 @@ import uvicorn
 from halage.assembly.data import DataLock, prepare_data
 from halage.assembly.errors import AddressInUse
 from halage.assembly.logs import configure_logs
-from halage.assembly.product import Product, build_product
+from halage.assembly.product import OpenCompute, Product, build_product
 from halage.assembly.settings import Settings
 from halage.base.clock import SystemClock
+from halage.compute.drivers.process import ProcessDriver
 from halage.monitor.logs.own import OwnLog
 
 log = structlog.get_logger()
@@ -42,7 +43,9 @@ class Started:
     """What holds for sites and builds on this machine, in sentences."""
 
 
-def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
+def serve(
+    settings: Settings, on_started: Callable[[Started], None], open_compute: OpenCompute = ProcessDriver
+) -> None:
     """Run until SIGTERM or SIGINT. Raises DataInUse, AddressInUse and what a bad machine gives."""
     own_log = configure_logs(settings.log)
     os.umask(0o077)  # what others may read gets its mode by name
@@ -51,15 +54,19 @@ def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
     try:
         listener = _listen(settings.listen.host, settings.listen.port)
         with contextlib.closing(listener):
-            asyncio.run(_serve(settings, listener, own_log, on_started))
+            asyncio.run(_serve(settings, listener, own_log, on_started, open_compute))
     finally:
         lock.release()
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, own_log: OwnLog, on_started: Callable[[Started], None]
+    settings: Settings,
+    listener: socket.socket,
+    own_log: OwnLog,
+    on_started: Callable[[Started], None],
+    open_compute: OpenCompute,
 ) -> None:
-    async with build_product(settings, SystemClock(), own_log) as product:
+    async with build_product(settings, SystemClock(), own_log, open_compute) as product:
         server = uvicorn.Server(
             uvicorn.Config(
                 product.app,

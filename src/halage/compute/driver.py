@@ -132,3 +132,7 @@ class RunsAttached(Protocol):
         cancellation only what `remove` takes away.
         """
         ...
+
+
+class SiteDriver(ComputeDriver, MeasuresMany, HasAbilities, RunsAttached, Protocol):
+    """What sites are run with: it measures many in one look, says what holds here, and lets be talked to."""

@@ -60,8 +60,9 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     environment = store.environment_row(tx, place)
     if environment is None:
         return None
-    running = store.deployments_in(tx, store.OPEN_DEPLOYMENTS, place)
-    waiting = store.deployments_in(tx, [DeploymentState.WAITING.value], place)
+    found = store.deployments_in(tx, [*store.OPEN_DEPLOYMENTS, DeploymentState.WAITING.value], place)
+    waiting = [row for row in found if row.state == DeploymentState.WAITING]
+    running = [row for row in found if row.state != DeploymentState.WAITING]
     instances = store.instance_rows(tx, place)
     wanted = {row.release_id for row in instances} | {environment.current_release_id}
     wanted |= {row.started_release_id for row in instances}
@@ -80,7 +81,7 @@ def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]
     query = (
         select(instances, releases.c.configuration)
         .join(releases, releases.c.id == instances.c.release_id)
-        .where(instances.c.state.not_in(store.ENDED_INSTANCES))
+        .where(instances.c.state.in_(store.LIVING_INSTANCES))
     )
     columns = (instances.c.id, instances.c.project, instances.c.environment)
     places = {row.id: (row.project, row.environment) for row in tx.execute(select(*columns))}

@@ -74,8 +74,9 @@ class Environments:
     async def create(self, project: str, plans: Sequence[EnvironmentPlan]) -> None:
         """Add environments (those that exist stay as they are) and their routes."""
         new = await self._m.database.run(orders.create, project, plans)
+        for plan in new:
+            self._controller.note_change((project, plan.name))
         if new:
-            self._controller.note_change()
             await self._m.routing.change({(project, plan.name): plan for plan in new})
 
     async def delete(self, project: str) -> None:
@@ -89,7 +90,8 @@ class Environments:
         late = await self._m.database.run(store.delete_places, project)
         await self._m.database.run(forget_settings, project)
         await self._m.database.run(forget_templates, project)
-        self._controller.note_change()
+        for place in places:
+            self._controller.note_change(place)
         await self._m.routing.change(dict.fromkeys(places))
         units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]
         await self._controller.fleet.forget(units, deleted.deployments)
@@ -209,13 +211,13 @@ class Environments:
             raise BadVariable(f"the value of {variable} contains a NUL character; remove it")
         stored = StoredVariable(self._m.sealer.seal(value) if is_secret else value, is_secret)
         await self._m.database.run(orders.set_variable, (project, name), variable, stored, actor)
-        self._controller.note_change()
+        self._controller.note_change((project, name))
         return Variable(variable, None if is_secret else value, is_secret, self._m.clock.now(), actor)
 
     async def unset_variable(self, project: str, name: str, variable: str, *, actor: str) -> None:
         """Remove a variable; takes effect with the next deployment or restart. Raises NoSuchVariable."""
         await self._m.database.run(orders.unset_variable, (project, name), variable, actor)
-        self._controller.note_change()
+        self._controller.note_change((project, name))
 
     async def secret_values(self, project: str) -> Sequence[str]:
         """Every secret of a project, opened: for masking consoles, and for nothing else."""

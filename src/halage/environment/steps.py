@@ -15,9 +15,11 @@ from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import (
+    FIRST_PORT,
+    LAST_PORT,
     Seat,
-    choose_address,
     command_of,
+    free_addresses,
     instance_of,
     probe_of_row,
     process_of,
@@ -291,8 +293,7 @@ class Steps:
 
     async def _create(self, place: Place, release_id: int, process: str, book: ledger.Book) -> None:
         plan = Configuration.from_document(book.releases[release_id].configuration).plan(place[1])
-        used = await self._m.database.run(store.used_ports)
-        address, port = choose_address(used, plan.network.private_range)
+        address, port = await self._free_address(plan.network.private_range)
         values = {
             "id": new_id("i"),
             "project": place[0],
@@ -304,6 +305,12 @@ class Steps:
             "process": process,
         }
         await self._m.database.run(store.insert_instance, values)
+
+    async def _free_address(self, private_range: str) -> tuple[str, int]:
+        for address, port in free_addresses(private_range):
+            if not await self._m.database.run(store.is_port_used, port):
+                return address, port
+        raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
     async def _launch(self, place: Place, row: Any, book: ledger.Book) -> None:
         release = book.releases[row.release_id]

@@ -124,11 +124,14 @@ instances_table = Table(
     Column("process", String(63), nullable=False, server_default="web"),
     Column("is_protected", Boolean, nullable=False, server_default=false()),
     Column("started_release_id", Integer),
-    Index("ix_instances_place", "project", "environment"),
+    Index("ix_instances_place", "project", "environment", "state"),
+    Index("ix_instances_port", "port"),
 )
 
 OPEN_DEPLOYMENTS = (DeploymentState.RUNNING.value, DeploymentState.ROLLING_BACK.value)
 ENDED_INSTANCES = (InstanceState.STOPPED.value, InstanceState.BROKEN.value)
+LIVING_INSTANCES = tuple(each.value for each in InstanceState if each.value not in ENDED_INSTANCES)
+"""By these the index finds them, however many have ended before."""
 
 Place = tuple[str, str]
 """(project, environment)."""
@@ -167,6 +170,15 @@ def variable_rows(tx: Transaction, place: Place) -> list[Row[Any]]:
     table = variables_table
     query = select(table).where(table.c.project == place[0], table.c.environment == place[1])
     return list(tx.execute(query.order_by(table.c.name)))
+
+
+def secret_rows(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
+    """Secret variables (of one environment)."""
+    table = variables_table
+    query = select(table).where(table.c.is_secret)
+    if place is not None:
+        query = query.where(table.c.project == place[0], table.c.environment == place[1])
+    return list(tx.execute(query))
 
 
 def put_variable(tx: Transaction, place: Place, name: str, values: Mapping[str, Any]) -> None:
@@ -293,7 +305,7 @@ def insert_instance(tx: Transaction, values: Mapping[str, Any]) -> None:
 def instance_rows(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
     """Instances that have not ended (of one environment), oldest first."""
     table = instances_table
-    query = select(table).where(table.c.state.not_in(ENDED_INSTANCES))
+    query = select(table).where(table.c.state.in_(LIVING_INSTANCES))
     if place is not None:
         query = query.where(table.c.project == place[0], table.c.environment == place[1])
     return list(tx.execute(query.order_by(table.c.created_at, table.c.id)))
@@ -304,10 +316,11 @@ def update_instance(tx: Transaction, instance_id: str, /, **values: Any) -> None
     tx.execute(update(instances_table).where(instances_table.c.id == instance_id).values(**values))
 
 
-def used_ports(tx: Transaction) -> set[int]:
-    """Ports of instances that have not ended."""
+def is_port_used(tx: Transaction, port: int) -> bool:
+    """Whether an instance that has not ended has that port."""
     table = instances_table
-    return set(tx.execute(select(table.c.port).where(table.c.state.not_in(ENDED_INSTANCES))).scalars())
+    query = select(table.c.id).where(table.c.port == port, table.c.state.in_(LIVING_INSTANCES)).limit(1)
+    return tx.execute(query).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,11 @@ class MemoryDriver:
         """The ids of the units that run."""
         return [unit_id for unit_id, unit in self._units.items() if unit.exit is None]
 
+    def is_running(self, unit_id: str) -> bool:
+        """Whether that unit runs; False for one that is not known."""
+        unit = self._units.get(unit_id)
+        return unit is not None and unit.exit is None
+
     def print(self, unit_id: str, data: bytes) -> None:
         """Let a running unit write."""
         unit = self._find(unit_id)

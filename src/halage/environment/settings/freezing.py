@@ -109,7 +109,7 @@ def switch_live(tx: Transaction, row: Any) -> bool:
         return False
     table = store.instances_table
     serving = (table.c.project == row.project, table.c.environment == row.environment)
-    of_old = (*serving, table.c.release_id == old.id, table.c.state.not_in(store.ENDED_INSTANCES))
+    of_old = (*serving, table.c.release_id == old.id, table.c.state.in_(store.LIVING_INSTANCES))
     # The directory that they run in is that of the release that they were started for.
     first = table.c.started_release_id.is_(None)
     tx.execute(update(table).where(*of_old, first).values(started_release_id=old.id))
