@@ -3,10 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from fastapi import FastAPI
@@ -133,8 +134,7 @@ async def build_product(
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
         )
-        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
-        stack.push_async_callback(executions.close)
+        executions = _build_executions(stack, ground, machinery)
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller, ticks), own_log
         )
@@ -162,11 +162,7 @@ async def build_product(
             monitoring,
             scaling,
         )
-        for controller in (environment_controller, build_controller, pipeline_controller, executions):
-            await controller.recover()
-        ground.tasks.start(_notices(ground).run(), "notices")
-        if missed := await ground.source.reconcile():
-            log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
+        await _catch_up(ground, (environment_controller, build_controller, pipeline_controller, executions))
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -174,6 +170,19 @@ async def build_product(
             first_start=first_start,
             abilities=ground.compute.abilities.sentences(),
         )
+
+
+class _Recovers(Protocol):
+    async def recover(self) -> None: ...
+
+
+async def _catch_up(ground: _Ground, controllers: Iterable[_Recovers]) -> None:
+    """Take over what an earlier control plane left, and tell of what happened while nobody looked."""
+    for controller in controllers:
+        await controller.recover()
+    ground.tasks.start(_notices(ground).run(), "notices")
+    if missed := await ground.source.reconcile():
+        log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
 
 
 async def _lay_ground(
@@ -286,6 +295,12 @@ def _console_door(settings: Settings) -> ConsoleDoor | None:
     address = str(socket.getaddrinfo(host, settings.listen.port, type=socket.SOCK_STREAM)[0][4][0])
     https = Https(settings.console.https)
     return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
+
+
+def _build_executions(stack: AsyncExitStack, ground: _Ground, machinery: Machinery) -> Executions:
+    executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+    stack.push_async_callback(executions.close)
+    return executions
 
 
 def _watched(

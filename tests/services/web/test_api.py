@@ -19,6 +19,7 @@ EXAMPLES = {
     "{variable}": "KEY",
     "{token_id}": "tok-1",
     "{instance}": "i-1",
+    "{template}": "big",
 }
 BODIES = {
     "/scale": {"instances": 2},
@@ -26,6 +27,10 @@ BODIES = {
     "/protection": {"is_protected": True},
     "/simulate": {"capacity": 10},
     "/exec": {"command": ["ls"]},
+    "/certificate": {"origin": "self_signed"},
+    "/environments": {"name": "another"},
+    "/settings": {"set": {}},
+    "/settings/template": {"name": "big"},
 }
 """By the end of the path, where a body is needed."""
 
