@@ -28,6 +28,7 @@ PAGES = (
     "/projects/boutique/environments/prod/variables",
     "/projects/boutique/environments/prod/scaling?capacity=100",
     "/projects/boutique/environments/prod/certificate",
+    "/projects/boutique/environments/prod/shell",
     "/runs/3",
     "/runs/4",
     "/runs/5",

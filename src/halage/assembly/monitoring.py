@@ -12,7 +12,7 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.base.tasks import Tasks
-from halage.compute.drivers.process import ProcessDriver
+from halage.compute.driver import SiteDriver
 from halage.compute.model import MIB
 from halage.monitor.alarms.actions import Actuator
 from halage.monitor.alarms.carriers import Carriers
@@ -79,7 +79,7 @@ class Watched:
     journal: Journal
     tasks: Tasks
     secrets: SecretBox
-    compute: ProcessDriver
+    compute: SiteDriver
     balancer: WatchedBalancer
     inventory: Inventory
     actuator: Actuator

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -26,6 +27,7 @@ from halage.base.tasks import Tasks
 from halage.build.controller import BuildController, BuildLimits, Workshop
 from halage.build.service import Builds
 from halage.compute.accounts import Accounts
+from halage.compute.driver import SiteDriver
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
@@ -35,8 +37,10 @@ from halage.environment.autoscaling.presets import expression_problem
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
+from halage.environment.executions import Executions
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.making import EnvironmentMaking
 from halage.environment.measures import StoredMeasures
 from halage.environment.notices import Notices
 from halage.environment.places import Places
@@ -61,6 +65,9 @@ from halage.web.services import Services
 
 log = structlog.get_logger()
 
+OpenCompute = Callable[[Path, ProcessSettings], AbstractAsyncContextManager[SiteDriver]]
+"""Makes the driver that keeps what it needs in a directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -84,7 +91,7 @@ class _Ground:
     tasks: Tasks
     accounts: Accounts
     objects: LocalObjects
-    compute: ProcessDriver
+    compute: SiteDriver
     balancer: HAProxyDriver
     access: Access
     source: Source
@@ -104,11 +111,15 @@ class _Ear:
 
 @asynccontextmanager
 async def build_product(
-    settings: Settings, clock: Clock, own_log: OwnLog | None = None
+    settings: Settings,
+    clock: Clock,
+    own_log: OwnLog | None = None,
+    open_compute: OpenCompute = ProcessDriver,
 ) -> AsyncIterator[Product]:
     """Everything, started and recovered; left in the reverse order. Sites and balancer live on.
 
     `own_log`: where the log of this process passes by, to be kept with the others.
+    `open_compute`: what instances and jobs are run with; by default they are processes of this machine.
     """
     async with AsyncExitStack() as stack:
         journal = Journal()
@@ -117,11 +128,13 @@ async def build_product(
         database.migrate()
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
-        ground = await _lay_ground(stack, settings, clock, journal, database, access)
+        ground = await _lay_ground(stack, settings, clock, journal, database, access, open_compute)
         ear, variables, traffic, ticks = _Ear(), SiteVariables(), MetricTraffic(), TickBell()
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
         )
+        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+        stack.push_async_callback(executions.close)
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller, ticks), own_log
         )
@@ -131,13 +144,25 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        settings_door = _build_settings(ground, environment_controller)
+        configuring = (
+            _build_settings(ground, environment_controller),
+            EnvironmentMaking(machinery, environment_controller),
+        )
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
-            ground, door, certificates, builds, environments, settings_door, pipeline, monitoring, scaling
+            ground,
+            door,
+            certificates,
+            builds,
+            environments,
+            configuring,
+            executions,
+            pipeline,
+            monitoring,
+            scaling,
         )
-        for controller in (environment_controller, build_controller, pipeline_controller):
+        for controller in (environment_controller, build_controller, pipeline_controller, executions):
             await controller.recover()
         ground.tasks.start(_notices(ground).run(), "notices")
         if missed := await ground.source.reconcile():
@@ -158,6 +183,7 @@ async def _lay_ground(
     journal: Journal,
     database: Database,
     access: Access,
+    open_compute: OpenCompute,
 ) -> _Ground:
     data = settings.data
     units = ProcessSettings(sandbox=settings.builds.sandbox, hidden=(data,))
@@ -168,7 +194,7 @@ async def _lay_ground(
         database=database,
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
-        compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
+        compute=await stack.enter_async_context(open_compute(data / "units", units)),
         balancer=await stack.enter_async_context(
             HAProxyDriver(data / "balancer", settings.http, https=settings.https)
         ),
@@ -192,8 +218,8 @@ async def _build_environments(
         accounts=ground.accounts,
         sealer=ground.access.secrets,
         types=settings.instance_types,
-        limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
         traffic=traffic,
+        limits=Limits(settings.deployments.deadline_s, settings.releases.keep, settings.executions.limit_s),
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
@@ -333,11 +359,13 @@ def _open_doors(
     certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
-    settings: EnvironmentSettings,
+    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
+    executions: Executions,
     pipeline: Pipeline,
     monitoring: Monitoring,
     scaling: Scaling,
 ) -> Services:
+    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -351,6 +379,8 @@ def _open_doors(
         environments=environments,
         scaling=scaling,
         settings=settings,
+        executions=executions,
+        making=making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

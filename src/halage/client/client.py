@@ -8,6 +8,7 @@ from halage.client.alarms import AlarmCalls
 from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
+from halage.client.executions import ExecutionCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
@@ -42,6 +43,7 @@ class Client(
     RolloutCalls,
     ScalingCalls,
     CertificateCalls,
+    ExecutionCalls,
 ):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 

@@ -1,5 +1,6 @@
 """Advances environments: observe, decide, record, execute; one environment at a time, all in parallel."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -50,7 +51,10 @@ class EnvironmentController:
     ) -> None:
         self._m = machinery
         self.version = 0
-        """Another number after each change of what is recorded or known of any environment."""
+        """Grows with each change of what is recorded or known of any environment."""
+        self._all_changed = 0
+        self._changed: dict[Place, int] = {}
+        """The version of each one's last change, in the order of these changes."""
         self._on_change = on_change
         self._controller: Controller[Place] = Controller("environment", self.advance, tasks=tasks)
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
@@ -60,12 +64,27 @@ class EnvironmentController:
 
     def wake(self, place: Place) -> None:
         """Look at an environment now: something of it has changed."""
-        self.note_change()
+        self.note_change(place)
         self._controller.wake(place)
 
-    def note_change(self) -> None:
-        """Something has changed that asks for no step: those who keep a copy read it anew."""
+    def note_change(self, place: Place | None = None) -> None:
+        """Something of an environment (None: perhaps of each) has changed that asks for no step.
+
+        Who keeps a copy reads it anew.
+        """
         self.version += 1
+        if place is None:
+            self._all_changed = self.version
+        else:
+            self._changed.pop(place, None)
+            self._changed[place] = self.version
+
+    def changed_since(self, version: int) -> list[Place] | None:
+        """The environments that changed after that version, also those that are gone; None: all, perhaps."""
+        if self._all_changed > version:
+            return None
+        newest_first = reversed(self._changed.items())
+        return [place for place, at in itertools.takewhile(lambda each: each[1] > version, newest_first)]
 
     def tell(self, run_ids: Iterable[int | None]) -> None:
         """Tell runs that something changed in one of their deployments."""
@@ -109,7 +128,7 @@ class EnvironmentController:
                 return None
             acted = False
             situation = await self._situation(place, book, busy)
-            await self._note_phase(situation, book)
+            await self._note_phase(place, situation, book)
             for action in self._gated(place, book, busy, decide(situation)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
@@ -117,7 +136,7 @@ class EnvironmentController:
                     try:
                         await self._steps.take(place, action, book)
                     finally:  # half of a step may be recorded
-                        self.note_change()
+                        self.note_change(place)
                     acted = True
             if not acted:
                 return delay
@@ -140,7 +159,7 @@ class EnvironmentController:
                 break
             book = replace(book, waiting=choice.waiting)
             await self._steps.begin(place, book)
-            self.note_change()
+            self.note_change(place)
             self.tell([choice.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:
@@ -190,7 +209,7 @@ class EnvironmentController:
             keep_old_s=configuration.plan(place[1]).deployments.keep_old_s if configuration else 0.0,
         )
 
-    async def _note_phase(self, situation: Situation, book: ledger.Book) -> None:
+    async def _note_phase(self, place: Place, situation: Situation, book: ledger.Book) -> None:
         """What a person sees of a deployment's progress; decisions do not read it."""
         phase = phase_of(situation)
         if phase is None or book.rollout is None:
@@ -198,7 +217,7 @@ class EnvironmentController:
         last = book.rollout.timeline[-1][:2] if book.rollout.timeline else None
         if last != [phase, book.rollout.batch]:
             await self._m.database.run(rollouts.note_phase, book.under_way.id, phase, book.rollout.batch)
-            self.note_change()
+            self.note_change(place)
 
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
         """What the balancer says of the instances, where a decision depends on it."""

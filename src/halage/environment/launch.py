@@ -3,7 +3,7 @@
 import ipaddress
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from halage.site.serving import Serving
 
 WORKER_STEADY_S = 2.0
 """A worker that has run for so long has started."""
-FIRST_PORT, LAST_PORT = 20000, 29999
+FIRST_PORT, LAST_PORT = 12000, 31999
 """Ports of instances: below the kernel's ephemeral range (32768 up), so that no client takes one."""
 
 
@@ -44,17 +44,17 @@ class Seat:
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for instances that shall be reached from outside
 
 
-def choose_address(used_ports: set[int], private_range: str) -> tuple[str, int]:
-    """An address of the range (CIDR, on loopback) and a port that nobody uses.
+def free_addresses(private_range: str) -> Iterator[tuple[str, int]]:
+    """Addresses of the range (CIDR, on loopback), each with a port that nobody listens on, to choose from.
 
-    The port is unique too: a site that listens on all addresses must not meet another one.
+    The port is to be unique too: a site that listens on all addresses must not meet another one.
+    They end after a thousand that were looked at.
     """
     network = ipaddress.IPv4Network(private_range)
     for _ in range(1000):
         port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - no secret
-        if port not in used_ports and _is_free(port):
-            return str(network[random.randrange(1, network.num_addresses - 1)]), port  # noqa: S311
-    raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+        if _is_free(port):
+            yield str(network[random.randrange(1, network.num_addresses - 1)]), port  # noqa: S311
 
 
 def _is_free(port: int) -> bool:
@@ -75,6 +75,11 @@ def instance_of(seat: Seat, sealer: Sealer) -> Serving:
 def release_step_of(seat: Seat, sealer: Sealer) -> Serving | None:
     """What runs once before the first instance of the release; None when the site names nothing."""
     return site_serving.release_step(seat.configuration.site, _serving_place(seat, sealer))
+
+
+def one_off_of(seat: Seat, sealer: Sealer, command: Sequence[str]) -> Serving:
+    """What runs a command once in the seat of an instance; without a command, a shell."""
+    return site_serving.one_off(seat.configuration.site, _serving_place(seat, sealer), command)
 
 
 def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:

@@ -36,6 +36,13 @@ async def take_seat(
     )
 
 
+async def unpack_release(machinery: Machinery, place: Place, release: Any) -> None:
+    """Have the release's directory there. Raises ObjectMissing, ObjectDamaged, UnpackFailed."""
+    persistent = Configuration.from_document(release.configuration).site.run.persistent
+    account = await account_of(machinery, place)
+    await machinery.places.unpack(place, release.number, release.bundle_digest, persistent, account)
+
+
 async def account_of(machinery: Machinery, place: Place) -> Account | None:
     """The account that everything of a project runs as; None where there is none apart."""
 

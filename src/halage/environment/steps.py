@@ -15,9 +15,11 @@ from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import (
+    FIRST_PORT,
+    LAST_PORT,
     Seat,
-    choose_address,
     command_of,
+    free_addresses,
     instance_of,
     probe_of_row,
     process_of,
@@ -44,7 +46,7 @@ from halage.environment.rules import (
     Route,
     RunReleaseCommand,
 )
-from halage.environment.seats import account_of, take_seat
+from halage.environment.seats import take_seat, unpack_release
 from halage.environment.store import Place
 from halage.environment.workers import FailProof
 from halage.site.serving import Serving
@@ -192,9 +194,7 @@ class Steps:
         await self._m.database.run(store.add_phase, deployment.id, "prepare", elapsed)
 
     async def _unpack(self, place: Place, release: Any) -> None:
-        persistent = Configuration.from_document(release.configuration).site.run.persistent
-        account = await account_of(self._m, place)
-        await self._m.places.unpack(place, release.number, release.bundle_digest, persistent, account)
+        await unpack_release(self._m, place, release)
 
     async def _run_release_command(self, place: Place, book: ledger.Book) -> None:
         """Run it as a unit named after the deployment: found again, never started twice."""
@@ -293,8 +293,7 @@ class Steps:
 
     async def _create(self, place: Place, release_id: int, process: str, book: ledger.Book) -> None:
         plan = Configuration.from_document(book.releases[release_id].configuration).plan(place[1])
-        used = await self._m.database.run(store.used_ports)
-        address, port = choose_address(used, plan.network.private_range)
+        address, port = await self._free_address(plan.network.private_range)
         values = {
             "id": new_id("i"),
             "project": place[0],
@@ -306,6 +305,12 @@ class Steps:
             "process": process,
         }
         await self._m.database.run(store.insert_instance, values)
+
+    async def _free_address(self, private_range: str) -> tuple[str, int]:
+        for address, port in free_addresses(private_range):
+            if not await self._m.database.run(store.is_port_used, port):
+                return address, port
+        raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
     async def _launch(self, place: Place, row: Any, book: ledger.Book) -> None:
         release = book.releases[row.release_id]

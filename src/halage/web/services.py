@@ -11,6 +11,8 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
+from halage.environment.executions import Executions
+from halage.environment.making import EnvironmentMaking
 from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
@@ -35,6 +37,8 @@ class Services:
     environments: Environments
     scaling: Scaling
     settings: EnvironmentSettings
+    executions: Executions
+    making: EnvironmentMaking
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

@@ -25,6 +25,7 @@ BODIES = {
     "/suspended": {"suspended": []},
     "/protection": {"is_protected": True},
     "/simulate": {"capacity": 10},
+    "/exec": {"command": ["ls"]},
 }
 """By the end of the path, where a body is needed."""
 
@@ -87,6 +88,7 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/runs/1/cancel", None),
         ("post", "/runs/1/retry", None),
         ("post", "/projects/shop/environments/prod/restart", None),
+        ("post", "/projects/shop/environments/prod/exec", {"command": ["ls"]}),
         ("post", "/projects/shop/environments/prod/rollback", None),
         ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
         ("put", "/projects/shop/environments/prod/scaling/suspended", {"suspended": ["in"]}),

@@ -20,6 +20,7 @@ from halage.web.console.runs import RunPages
 from halage.web.console.scaling import ScalingPages
 from halage.web.console.sessions import SessionPages
 from halage.web.console.settings import SettingsPages
+from halage.web.console.shell import ShellPages
 from halage.web.console.users import UserPages
 from halage.web.services import Services
 
@@ -41,6 +42,7 @@ def console_router(services: Services) -> APIRouter:
         ScalingPages(console),
         SettingsPages(console),
         CertificatePages(console),
+        ShellPages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),

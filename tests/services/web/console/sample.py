@@ -64,6 +64,7 @@ from halage.site.model import EnvironmentPlan
 from halage.site.settings import BalancerPlan, Https
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
+from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
 from tests.services.web.scalings import FakeScaling
 from tests.services.web.world import (
@@ -790,6 +791,8 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
             ),
         ),
         settings=await make_settings(database, access, "boutique"),
+        executions=cast(Any, ScriptedExecutions()),
+        making=cast(Any, None),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),

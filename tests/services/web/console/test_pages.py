@@ -30,6 +30,7 @@ PAGES = (
     f"{ENVIRONMENT}/scaling?capacity=100&target=70&static=3",
     f"{ENVIRONMENT}/settings",
     f"{ENVIRONMENT}/certificate",
+    f"{ENVIRONMENT}/shell",
     *(f"/runs/{number}" for number in range(1, 8)),
     f"{ENVIRONMENT}/graphs",
     "/dashboards",
