@@ -3,10 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from fastapi import FastAPI
@@ -144,10 +145,8 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        configuring = (
-            _build_settings(ground, environment_controller),
-            EnvironmentMaking(machinery, environment_controller),
-        )
+        making = EnvironmentMaking(machinery, environment_controller)
+        configuring = (_build_settings(ground, environment_controller), making)
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
@@ -162,11 +161,7 @@ async def build_product(
             monitoring,
             scaling,
         )
-        for controller in (environment_controller, build_controller, pipeline_controller, executions):
-            await controller.recover()
-        ground.tasks.start(_notices(ground).run(), "notices")
-        if missed := await ground.source.reconcile():
-            log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
+        await _take_over(ground, (environment_controller, build_controller, pipeline_controller, executions))
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -174,6 +169,23 @@ async def build_product(
             first_start=first_start,
             abilities=ground.compute.abilities.sentences(),
         )
+
+
+class _Recovers(Protocol):
+    """What takes over what an earlier control plane left."""
+
+    async def recover(self) -> None:
+        """Take it over."""
+        ...
+
+
+async def _take_over(ground: _Ground, controllers: Iterable[_Recovers]) -> None:
+    """Go on with what an earlier control plane left, and find the pushes that none heard of."""
+    for controller in controllers:
+        await controller.recover()
+    ground.tasks.start(_notices(ground).run(), "notices")
+    if missed := await ground.source.reconcile():
+        log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
 
 
 async def _lay_ground(

@@ -84,8 +84,9 @@ class StoredMeasures:
 
     def traffic(self, place: Place, start: float, end: float) -> Sequence[tuple[float, float]]:
         """(moment, requests until the next moment) for [start, end), by a period that is kept."""
-        finest = TICK_S if end - start <= FINE_S else 60
-        wanted = max(finest, math.ceil((end - start) / MOST_ROWS / 60) * 60 if finest == 60 else 0)
+        wanted = max(60, math.ceil((end - start) / MOST_ROWS / 60) * 60)
+        if end - start <= FINE_S:
+            wanted = TICK_S
         expression = _own("sum(environment_requests by ())", place)
         found = self._evaluator.evaluate(expression, start, end, wanted, _only(place[0]))
         if not found.lines:
