@@ -144,10 +144,8 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        configuring = (
-            _build_settings(ground, environment_controller),
-            EnvironmentMaking(machinery, environment_controller),
-        )
+        making = EnvironmentMaking(machinery, environment_controller)
+        configuring = (_build_settings(ground, environment_controller), making)
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
@@ -162,7 +160,7 @@ async def build_product(
             monitoring,
             scaling,
         )
-        await _catch_up(ground, (environment_controller, build_controller, pipeline_controller, executions))
+        await _take_over(ground, (environment_controller, build_controller, pipeline_controller, executions))
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -173,11 +171,15 @@ async def build_product(
 
 
 class _Recovers(Protocol):
-    async def recover(self) -> None: ...
+    """What takes over what an earlier control plane left."""
+
+    async def recover(self) -> None:
+        """Take it over."""
+        ...
 
 
-async def _catch_up(ground: _Ground, controllers: Iterable[_Recovers]) -> None:
-    """Take over what an earlier control plane left, and tell of what happened while nobody looked."""
+async def _take_over(ground: _Ground, controllers: Iterable[_Recovers]) -> None:
+    """Go on with what an earlier control plane left, and find the pushes that none heard of."""
     for controller in controllers:
         await controller.recover()
     ground.tasks.start(_notices(ground).run(), "notices")
