@@ -24,6 +24,7 @@ PROJECT_ACTIONS = {
     "environment:Restart": Role.DEVELOPER,
     "environment:SetVariable": Role.DEVELOPER,
     "environment:Scale": Role.DEVELOPER,
+    "environment:Configure": Role.DEVELOPER,
     "environment:SetCertificate": Role.DEVELOPER,
     "monitor:Show": Role.VIEWER,
     "monitor:ReadLogs": Role.VIEWER,

@@ -15,6 +15,7 @@ from halage.access.rules import check
 from halage.access.service import Access
 from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
+from halage.assembly.traffic import MetricTraffic
 from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.balancer.model import Https
 from halage.base.clock import Clock
@@ -30,20 +31,25 @@ from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
 from halage.environment.certificates.keeper import Certificates
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
+from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
+from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.service import Pipeline
 from halage.pipeline.trigger import Trigger
 from halage.pipeline.workload import WorkloadCounter
 from halage.project.service import Projects
+from halage.site.effective import Reading
 from halage.source.http import GitDoor
 from halage.source.service import Source
 from halage.web.app import create_app
@@ -108,23 +114,27 @@ async def build_product(
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
         ground = await _lay_ground(stack, settings, clock, journal, database, access)
-        ear, variables = _Ear(), SiteVariables()
+        ear, variables, traffic = _Ear(), SiteVariables(), MetricTraffic()
         machinery, environment_controller, environments = await _build_environments(
-            stack, ground, ear, variables
+            stack, ground, ear, variables, traffic
         )
         monitoring = await build_monitoring(
             stack, _watched(ground, machinery, environment_controller), own_log
         )
-        variables.intake = monitoring.intake
+        variables.intake, traffic.reader = monitoring.intake, monitoring.store
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
+        settings_door = _build_settings(ground, environment_controller)
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
-        services = _open_doors(ground, door, certificates, builds, environments, pipeline, monitoring)
+        services = _open_doors(
+            ground, door, certificates, builds, environments, settings_door, pipeline, monitoring
+        )
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
+        ground.tasks.start(_notices(ground).run(), "notices")
         if missed := await ground.source.reconcile():
             log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
         yield Product(
@@ -164,7 +174,7 @@ async def _lay_ground(
 
 
 async def _build_environments(
-    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables
+    stack: AsyncExitStack, ground: _Ground, ear: _Ear, variables: SiteVariables, traffic: MetricTraffic
 ) -> tuple[Machinery, EnvironmentController, Environments]:
     settings = ground.settings
     machinery = Machinery(
@@ -178,6 +188,7 @@ async def _build_environments(
         sealer=ground.access.secrets,
         types=settings.instance_types,
         limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
+        traffic=traffic,
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
@@ -186,6 +197,27 @@ async def _build_environments(
     controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
     return machinery, controller, Environments(machinery, controller, settings.http.port)
+
+
+def _build_settings(ground: _Ground, controller: EnvironmentController) -> EnvironmentSettings:
+    return EnvironmentSettings(
+        ground.database,
+        ground.access.secrets,
+        Reading(ground.settings.instance_types, read_expression),
+        wake=controller.wake,
+        tell=controller.tell,
+    )
+
+
+def _notices(ground: _Ground) -> Notices:
+    return Notices(
+        ground.database,
+        ground.journal,
+        AppriseMessenger(),
+        ground.access.secrets,
+        ground.clock,
+        public_url=ground.settings.public_url,
+    )
 
 
 def _build_routing(ground: _Ground) -> Routing:
@@ -275,6 +307,7 @@ def _open_doors(
     certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
+    settings: EnvironmentSettings,
     pipeline: Pipeline,
     monitoring: Monitoring,
 ) -> Services:
@@ -289,6 +322,7 @@ def _open_doors(
         builds=builds,
         certificates=certificates,
         environments=environments,
+        settings=settings,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

@@ -22,8 +22,10 @@ from halage.cli import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     serve,
+    settings,
     terminal,
     tokens,
     users,
@@ -118,18 +120,36 @@ app.add_typer(
 )
 ENVIRONMENTS = _group(
     "env",
-    "Environments: what runs, its logs, releases and variables.",
+    "Environments: what runs, its logs, releases, settings and variables.",
     [
         ("list", environments.list_),
         ("show", environments.show),
         ("logs", environments.logs),
         ("restart", environments.restart),
         ("rollback", environments.rollback),
+        ("deploy", rollouts.deploy),
+        ("swap", rollouts.swap),
+        ("report", rollouts.report),
         ("scale", environments.scale),
         ("releases", environments.releases),
         ("set", environments.set_),
         ("unset", environments.unset),
     ],
+)
+ENVIRONMENTS.add_typer(
+    _group(
+        "config",
+        "Settings: what holds and where it comes from, what is set on the server, its history.",
+        [
+            ("show", settings.show),
+            ("set", settings.set_),
+            ("unset", settings.unset),
+            ("diff", settings.diff),
+            ("history", settings.history),
+            ("export", settings.export),
+            ("import", settings.import_),
+        ],
+    )
 )
 ENVIRONMENTS.add_typer(
     _group(
@@ -178,7 +198,7 @@ LOGS.add_typer(
 app.add_typer(LOGS)
 app.add_typer(
     _group(
-        "metrics",
+        "metric",
         "Metrics: what is measured, what an expression comes to, what a site measures itself.",
         [
             ("list", metrics.list_),

@@ -11,6 +11,8 @@ from halage.client.dashboards import DashboardCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
+from halage.client.rollouts import RolloutCalls
+from halage.client.settings import SettingsCalls
 
 Document = dict[str, Any]
 
@@ -29,7 +31,16 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls, CertificateCalls):
+class Client(
+    MetricCalls,
+    MetricIntakeCalls,
+    AlarmCalls,
+    LogCalls,
+    DashboardCalls,
+    SettingsCalls,
+    RolloutCalls,
+    CertificateCalls,
+):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -17,6 +17,7 @@ from halage.compute.driver import ComputeDriver
 from halage.compute.errors import NoSuchUnit, StartFailed
 from halage.compute.model import Exit, UnitSpec, UnitStatus
 from halage.environment.probe import Probe, Prober
+from halage.environment.rules import FULL_WEIGHT
 from halage.environment.store import Place
 
 KEPT_LOGS = 10
@@ -53,6 +54,8 @@ class Observation:
     has_answered: bool = False
     unanswered: str | None = None
     in_balancer: str | None = None
+    weight: int = FULL_WEIGHT
+    """What the balancer was last told of both."""
     ready_after_s: float = 0.0
 
 

@@ -25,6 +25,7 @@ from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollouts import delete_rollouts, rollout_row
 
 environments_table = Table(
     "environments",
@@ -116,6 +117,7 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment"),
 )
 
@@ -215,6 +217,11 @@ def set_release_state(tx: Transaction, release_id: int, state: str) -> None:
     tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(state=state))
 
 
+def update_release(tx: Transaction, release_id: int, /, **values: Any) -> None:
+    """Change columns of a release that has not begun."""
+    tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(**values))
+
+
 def insert_deployment(tx: Transaction, place: Place, values: Mapping[str, Any]) -> int:
     """Add a waiting deployment; returns its id."""
     row = {
@@ -310,6 +317,7 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
     instances = select(instances_table.c.id).where(instances_table.c.project == project)
     deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
     deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+    delete_rollouts(tx, deleted.deployments)
     for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
         tx.execute(delete(table).where(table.c.project == project))
     certificates = certificates_table.c.name
@@ -326,6 +334,8 @@ class EnvironmentRows:
     releases: dict[int, Row[Any]]
     deployment: Row[Any] | None
     variables: list[Row[Any]]
+    rollout: Row[Any] | None = None
+    """Of the deployment, while it is under way."""
 
 
 def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRows:
@@ -339,4 +349,5 @@ def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRo
         wanted |= {row.release_id, row.previous_release_id}
     releases = releases_by_id(tx, wanted)
     deployment = latest[0] if latest else None
-    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place))
+    rollout = rollout_row(tx, open_ones[0].id) if open_ones else None
+    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place), rollout)

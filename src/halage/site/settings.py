@@ -104,7 +104,7 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How many instances at a time: a number, or a share (per cent) of those wanted, rounded up, one at least."""
+    """How many instances at a time: a number, or a share (per cent) of those wanted, rounded up."""
 
     count: int | None = None
     percent: float | None = None
@@ -139,8 +139,10 @@ class DeploymentPlan:
     rollback: bool = True
     """Whether a failure returns to the old release by itself; else it stops, red, and a person decides."""
     keep_old_s: float = 300.0
-    """How long the old instances of immutable and blue/green stay, out of the balancer, to go back at once."""
+    """How long the old instances of immutable and blue/green stay out of the balancer, to go back at once."""
     canary: CanaryPlan = CanaryPlan()
+    maximum: int | None = None
+    """Instances at once on the way, old and new together; None: as many as an environment may have (100)."""
 
 
 # -- 5. balancer

@@ -23,8 +23,10 @@ from halage.web.api import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     server,
+    settings,
 )
 from halage.web.api.address import each_member_once
 from halage.web.api.answers import problem_schema
@@ -49,10 +51,12 @@ _ROUTERS = (
     certificates.server_router,
     environments.router,
     environments.deployments_router,
+    rollouts.router,
     events.router,
     metrics.router,
     metric_intake.router,
     metric_intake.state_router,
+    settings.router,
     alarms.router,
     logs.router,
     dashboards.router,

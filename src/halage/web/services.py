@@ -10,6 +10,7 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
@@ -31,6 +32,7 @@ class Services:
     builds: Builds
     certificates: CertificateDesk
     environments: Environments
+    settings: EnvironmentSettings
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

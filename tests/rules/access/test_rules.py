@@ -40,6 +40,7 @@ TABLE = [
     ("environment:Restart", PROD, "yes yes yes no no"),
     ("environment:SetVariable", PROD, "yes yes yes no no"),
     ("environment:Scale", PROD, "yes yes yes no no"),
+    ("environment:Configure", PROD, "yes yes yes no no"),
     ("environment:SetCertificate", PROD, "yes yes yes no no"),
     ("monitor:Show", SHOP, "yes yes yes yes no"),
     ("monitor:ReadLogs", SHOP, "yes yes yes yes no"),

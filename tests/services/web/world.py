@@ -20,7 +20,9 @@ from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
 from halage.compute.drivers.memory import MemoryDriver
+from halage.compute.model import STANDARD_TYPES
 from halage.environment.certificates.keeper import Certificates
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.model import (
     Colour,
     Deployment,
@@ -33,6 +35,7 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.environment.orders import create as create_environments
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import CertificateDesk
 from halage.monitor.dashboards.service import Dashboards
@@ -45,11 +48,13 @@ from halage.monitor.logs.service import Logs
 from halage.monitor.logs.store import KeepLimits
 from halage.monitor.metrics.expression import parse
 from halage.monitor.metrics.model import Sample
+from halage.monitor.metrics.reading import read_expression
 from halage.monitor.metrics.service import Metrics
 from halage.monitor.outlet.accumulator import Accumulator
 from halage.monitor.outlet.exposition import Exposition
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
+from halage.site.effective import Reading
 from halage.site.model import EnvironmentPlan
 from halage.site.settings import BalancerPlan
 from halage.site.settings import Https as PlannedHttps
@@ -326,6 +331,15 @@ async def make_logs(directory: Path, database: Database, access: Access) -> Logs
     return logs
 
 
+async def make_settings(database: Database, access: Access, project: str = "shop") -> EnvironmentSettings:
+    """Settings of a project's prod, to which nothing is deployed."""
+    await database.run(create_environments, project, [EnvironmentPlan("prod", instances=2)])
+    reading = Reading(STANDARD_TYPES, read_expression)
+    return EnvironmentSettings(
+        database, access.secrets, reading, wake=lambda place: None, tell=lambda runs: None
+    )
+
+
 async def make_certificate_desk(database: Database, clock: Clock, access: Access) -> CertificateDesk:
     """Certificates of `shop` prod, which has HTTPS, and of the console."""
     certificates = Certificates(database, clock, access.secrets, "Halage of the tests")
@@ -366,6 +380,7 @@ async def make_world(directory: Path) -> World:
         builds=cast(Any, builds),
         certificates=await make_certificate_desk(database, clock, access),
         environments=cast(Any, environments),
+        settings=await make_settings(database, access),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),

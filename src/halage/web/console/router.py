@@ -18,6 +18,7 @@ from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
 from halage.web.console.runs import RunPages
 from halage.web.console.sessions import SessionPages
+from halage.web.console.settings import SettingsPages
 from halage.web.console.users import UserPages
 from halage.web.services import Services
 
@@ -36,6 +37,7 @@ def console_router(services: Services) -> APIRouter:
         ProjectPages(console),
         RunPages(console),
         EnvironmentPages(console),
+        SettingsPages(console),
         CertificatePages(console),
         MemberPages(console),
         AccountPages(console),

@@ -65,7 +65,14 @@ from halage.site.settings import BalancerPlan, Https
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
-from tests.services.web.world import FakeEnvironments, FakePipeline, FakeProjects, NoInventory, git_app
+from tests.services.web.world import (
+    FakeEnvironments,
+    FakePipeline,
+    FakeProjects,
+    NoInventory,
+    git_app,
+    make_settings,
+)
 
 PASSWORD = "a boat and two locks"
 COMMIT = "4f9c2e1ab8d7c6e5f4a3b2c1d0e9f8a7b6c5d4e3"
@@ -773,6 +780,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         builds=cast(Any, builds),
         certificates=await sample_certificates(database, clock, access),
         environments=cast(Any, environments),
+        settings=await make_settings(database, access, "boutique"),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),

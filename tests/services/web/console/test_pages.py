@@ -25,6 +25,7 @@ PAGES = (
     ENVIRONMENT,
     f"{ENVIRONMENT}/logs",
     f"{ENVIRONMENT}/variables",
+    f"{ENVIRONMENT}/settings",
     f"{ENVIRONMENT}/certificate",
     *(f"/runs/{number}" for number in range(1, 8)),
     f"{ENVIRONMENT}/graphs",
