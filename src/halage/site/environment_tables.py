@@ -208,7 +208,7 @@ class BalancerTable(GroupTable):
     """How long a connection to an instance may take."""
     request_timeout: Seconds = Field(default=60.0, ge=0.1, le=3600)
     """How long an instance may take to begin its answer, and be silent within it."""
-    idle_timeout: Seconds = Field(default=3600.0, ge=1, le=86400)
+    idle_timeout: Seconds = Field(default=3600.0, ge=1, le=DAY_S)
     """How long both sides of a WebSocket may be silent."""
     slow_start: Seconds = Field(default=0.0, ge=0, le=3600)
     """How long a new instance takes until it gets its whole share of requests."""

@@ -29,6 +29,7 @@ RULED = {
     "change_dashboard",
     "set_certificate",
     "set_console_certificate",
+    "simulate_scaling",
     "change_settings",
 }
 """Operations of which no schema can say what is good: texts in a language of their own, moments that
