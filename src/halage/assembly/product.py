@@ -144,16 +144,12 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        configuring = (
-            _build_settings(ground, environment_controller),
-            EnvironmentMaking(machinery, environment_controller),
-        )
-        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
-        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+        making = EnvironmentMaking(machinery, environment_controller)
+        configuring = (_build_settings(ground, environment_controller), making)
         services = _open_doors(
             ground,
             door,
-            certificates,
+            _build_certificates(ground, machinery, environment_controller),
             builds,
             environments,
             configuring,
@@ -267,6 +263,14 @@ def _notices(ground: _Ground) -> Notices:
         ground.clock,
         public_url=ground.settings.public_url,
     )
+
+
+def _build_certificates(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController
+) -> CertificateDesk:
+    certificates = CertificateDesk(machinery.routing, ground.clock, controller.note_change)
+    ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+    return certificates
 
 
 def _build_routing(ground: _Ground) -> Routing:
