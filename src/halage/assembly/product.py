@@ -135,9 +135,8 @@ async def build_product(
         )
         executions = Executions(machinery, ground.compute, tasks=ground.tasks)
         stack.push_async_callback(executions.close)
-        monitoring = await build_monitoring(
-            stack, _watched(ground, machinery, environment_controller, ticks), own_log
-        )
+        watched = _watched(ground, machinery, environment_controller, ticks)
+        monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake, traffic.reader = monitoring.intake, monitoring.store
         scaling = await _build_scaling(stack, ground, machinery, environment_controller, monitoring, ticks)
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
