@@ -135,9 +135,8 @@ async def build_product(
             stack, ground, ear, variables, traffic
         )
         executions = _build_executions(stack, ground, machinery)
-        monitoring = await build_monitoring(
-            stack, _watched(ground, machinery, environment_controller, ticks), own_log
-        )
+        watched = _watched(ground, machinery, environment_controller, ticks)
+        monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake, traffic.reader = monitoring.intake, monitoring.store
         scaling = await _build_scaling(stack, ground, machinery, environment_controller, monitoring, ticks)
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
@@ -146,12 +145,10 @@ async def build_product(
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
         making = EnvironmentMaking(machinery, environment_controller)
         configuring = (_build_settings(ground, environment_controller), making)
-        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
-        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
             ground,
             door,
-            certificates,
+            _build_certificates(ground, machinery, environment_controller),
             builds,
             environments,
             configuring,
@@ -278,6 +275,14 @@ def _notices(ground: _Ground) -> Notices:
         ground.clock,
         public_url=ground.settings.public_url,
     )
+
+
+def _build_certificates(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController
+) -> CertificateDesk:
+    certificates = CertificateDesk(machinery.routing, ground.clock, controller.note_change)
+    ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+    return certificates
 
 
 def _build_routing(ground: _Ground) -> Routing:

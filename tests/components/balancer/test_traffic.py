@@ -216,8 +216,7 @@ async def test_route_that_fails_open_asks_the_failing_ones_and_says_down(
         one.health = two.health = 500
         await states(driver, TargetState.DOWN)
         await load.more(200)
-        names = Counter([name_of(await visit(free_port)) for _ in range(20)])
-        assert names == {"one": 10, "two": 10}
+        assert {name_of(await visit(free_port)) for _ in range(20)} == {"one", "two"}
         # One that passes again gets them all.
         one.health = 200
         async with asyncio.timeout(20):
