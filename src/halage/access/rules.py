@@ -24,6 +24,8 @@ PROJECT_ACTIONS = {
     "environment:Restart": Role.DEVELOPER,
     "environment:SetVariable": Role.DEVELOPER,
     "environment:Scale": Role.DEVELOPER,
+    "environment:TakeOut": Role.DEVELOPER,
+    "environment:PutBack": Role.DEVELOPER,
     "monitor:Show": Role.VIEWER,
     "monitor:ReadLogs": Role.VIEWER,
     "monitor:PutMetric": Role.DEVELOPER,

@@ -34,6 +34,7 @@ from halage.environment.places import Places
 from halage.environment.probe import Prober
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
+from halage.environment.watcher import HealthWatcher
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.service import Pipeline
@@ -108,9 +109,8 @@ async def build_product(
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables
         )
-        monitoring = await build_monitoring(
-            stack, _watched(ground, machinery, environment_controller), own_log
-        )
+        watched = _watched(ground, machinery, environment_controller)
+        monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake = monitoring.intake
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
@@ -119,6 +119,8 @@ async def build_product(
         services = _open_doors(ground, door, builds, environments, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
+        watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
+        ground.tasks.start(watcher.run(), "watch health")
         if missed := await ground.source.reconcile():
             log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
         yield Product(
@@ -178,6 +180,17 @@ async def _build_environments(
     controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
     return machinery, controller, Environments(machinery, controller, settings.http.port)
+
+
+def _build_health(
+    controller: EnvironmentController,
+    machinery: Machinery,
+    inventory: EnvironmentInventory,
+    monitoring: Monitoring,
+) -> HealthWatcher:
+    controller.vitals.requests = monitoring.recent
+    controller.vitals.levels = monitoring.keeper
+    return HealthWatcher(machinery, controller, inventory)
 
 
 def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:

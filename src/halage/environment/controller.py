@@ -11,15 +11,20 @@ from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
 from halage.environment import ledger
 from halage.environment.configuration import Configuration
+from halage.environment.course import failing_for
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import probe_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.probe import Prober
 from halage.environment.routing import route_name
-from halage.environment.rules import DeploymentFacts, InstanceFacts, LookAgain, Situation, decide
+from halage.environment.rules import DeploymentFacts, InstanceFacts, LookAgain, Situation
+from halage.environment.standing import taken_out_of
 from halage.environment.steps import Steps, ending
 from halage.environment.store import Place
+from halage.environment.tending import decide_with_health
+from halage.environment.vitals import Vitals
+from halage.site.model import EnvironmentPlan
 
 log = structlog.get_logger()
 MOST_TURNS = 200
@@ -40,6 +45,8 @@ class EnvironmentController:
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
         self.fleet = Fleet(machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self.wake)
         """The living instances, for those who read their output."""
+        self.vitals = Vitals(machinery.clock, self.fleet)
+        """What is observed of them beside the balancer's checks."""
         self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self.wake)
 
     def wake(self, place: Place) -> None:
@@ -94,7 +101,7 @@ class EnvironmentController:
                 return None
             delay: float | None = None
             acted = False
-            for action in decide(await self._situation(place, book, busy)):
+            for action in decide_with_health(await self._situation(place, book, busy)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
@@ -137,12 +144,14 @@ class EnvironmentController:
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
+            replace_after_s=_replace_after_s(configuration.plan(place[1])) if configuration else None,
         )
 
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
         """What the balancer says of the instances, where a decision depends on it."""
         states = [row.state for row in book.instances]
-        if InstanceState.DRAINING not in states and states.count(InstanceState.SERVING) <= wanted:
+        is_leaving = InstanceState.DRAINING in states or InstanceState.TAKEN_OUT in states
+        if not is_leaving and states.count(InstanceState.SERVING) <= wanted:
             return {}
         try:
             statuses = await self._m.balancer.status(route_name(place))
@@ -182,4 +191,10 @@ class EnvironmentController:
             restart_at=row.restart_at,
             is_ending=is_ending,
             is_up=status is None or status.state is TargetState.UP,
+            failing_for_s=failing_for(seen.course, self._m.clock.monotonic()),
+            taken_out=taken_out_of(row),
         )
+
+
+def _replace_after_s(plan: EnvironmentPlan) -> float | None:
+    return None if "replace" in plan.scaling.suspended else plan.health_rules.replace_after_s

@@ -15,6 +15,7 @@ from halage.environment.controller import EnvironmentController
 from halage.environment.fleet import copy_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.standing import Standing
 from halage.environment.store import Place
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
 
@@ -32,6 +33,9 @@ class _Rows:
     """Of the releases that were not known before, by id."""
     sealed: dict[Place, list[str]]
     """The secret variables of now."""
+    numbers: dict[int, int]
+    """Of the releases that were not known before, by id."""
+    last_deployments: dict[Place, Any]
 
 
 class EnvironmentInventory:
@@ -50,20 +54,35 @@ class EnvironmentInventory:
         self._workload = workload
         self._version: int | None = None
         self._found: tuple[WatchedEnvironment, ...] = ()
+        self._standings: tuple[Standing, ...] = ()
         self._configurations: dict[int, Configuration] = {}
+        self._numbers: dict[int, int] = {}
         self._opened: dict[str, str | None] = {}
         """Secrets by their sealed form: each is opened once."""
 
     async def environments(self) -> Sequence[WatchedEnvironment]:
         """Every environment of every project."""
+        await self._look()
+        return self._found
+
+    async def standings(self) -> Sequence[Standing]:
+        """What the health of each depends on; those that wait for their first release are not told."""
+        await self._look()
+        return self._standings
+
+    async def _look(self) -> None:
         # Taken before the reading: what changes meanwhile is read at the next call.
         version = self._controller.version
         if version != self._version:
             rows = await self._m.database.run(_read, frozenset(self._configurations))
             self._learn(rows)
             self._found = tuple(self._watched(row, rows) for row in rows.environments)
+            self._standings = tuple(
+                self._standing(row, rows)
+                for row, seen in zip(rows.environments, self._found, strict=True)
+                if seen.has_release
+            )
             self._version = version
-        return self._found
 
     async def workload(self) -> Workload:
         """What waits and what is under way."""
@@ -75,6 +94,8 @@ class EnvironmentInventory:
             self._configurations[release_id] = Configuration.from_document(document)
         used = _used_releases(rows)
         self._configurations = {key: self._configurations[key] for key in used if key in self._configurations}
+        self._numbers |= rows.numbers
+        self._numbers = {key: self._numbers[key] for key in self._configurations}
         sealed = {each for place in rows.sealed.values() for each in place}
         for configuration in self._configurations.values():
             sealed |= _sealed_in(configuration)
@@ -114,6 +135,19 @@ class EnvironmentInventory:
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),
         )
 
+    def _standing(self, row: Any, rows: _Rows) -> Standing:
+        place = (row.project, row.name)
+        current = self._configurations.get(row.current_release_id or 0)
+        return Standing(
+            place=place,
+            plan=current.plan(row.name) if current is not None else None,
+            wanted=current.wanted(row.name, row.instances) if current is not None else 0,
+            release_id=row.current_release_id,
+            instances=rows.instances.get(place, ()),
+            numbers=self._numbers,
+            deployment=rows.open_deployments.get(place) or rows.last_deployments.get(place),
+        )
+
     def _watched_instance(self, row: Any) -> WatchedInstance:
         configuration = self._configurations[row.release_id]
         return WatchedInstance(
@@ -146,6 +180,8 @@ def _sealed_in(configuration: Configuration) -> set[str]:
 
 def _used_releases(rows: _Rows) -> set[int]:
     used = {row.release_id for each in rows.instances.values() for row in each}
+    used |= {row.release_id for row in (*rows.last_deployments.values(), *rows.open_deployments.values())}
+    used |= {row.current_release_id or 0 for row in rows.environments}
     return used | {
         _goal(row, rows.open_deployments.get((row.project, row.name))) for row in rows.environments
     }
@@ -162,8 +198,10 @@ def _read(tx: Transaction, known: frozenset[int]) -> _Rows:
     sealed: dict[Place, list[str]] = {}
     for row in tx.execute(select(variables).where(variables.c.is_secret)):
         sealed.setdefault((row.project, row.environment), []).append(row.value)
-    rows = _Rows(store.environment_rows(tx), instances, open_ones, {}, sealed)
+    last = store.last_deployments(tx)
+    rows = _Rows(store.environment_rows(tx), instances, open_ones, {}, sealed, {}, last)
     new = _used_releases(rows) - known - {0}
     releases = store.releases_by_id(tx, new)
     rows.configurations.update({key: row.configuration for key, row in releases.items()})
+    rows.numbers.update({key: row.number for key, row in releases.items()})
     return rows

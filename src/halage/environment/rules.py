@@ -9,7 +9,7 @@ that the next call understands.
 
 from dataclasses import dataclass, field
 
-from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.model import DeploymentState, InstanceState, TakenOut
 
 LIVE_STATES = frozenset(
     {InstanceState.STARTING, InstanceState.READY, InstanceState.SERVING, InstanceState.DRAINING}
@@ -46,6 +46,10 @@ class InstanceFacts:
     """Its process is being stopped right now."""
     is_up: bool = True
     """Whether the balancer sends it requests, as far as that is known."""
+    failing_for_s: float | None = None
+    """For how long it has failed its check, or flapped; None: it does not."""
+    taken_out: TakenOut | None = None
+    """That a person wants it out of the balancer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class Situation:
     drain_timeout_s: float = 30.0
     busy: frozenset[str] = field(default_factory=frozenset)
     """Names of operations under way: `prepare`, `release`."""
+    replace_after_s: float | None = None
+    """An instance that fails its check for so long is started again; None: none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,13 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take the instance out of the balancer; its process goes on."""
+
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Take the instance out of the balancer and end its process."""
 
@@ -175,6 +188,7 @@ Action = (
     | Restart
     | Route
     | Drain
+    | Withdraw
     | End
     | RollBack
     | Finish

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Row
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment.health_tables import health_changes_table
 from halage.environment.model import DeploymentState, InstanceState
 
 environments_table = Table(
@@ -115,6 +116,7 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("taken_out", Document),
     Index("ix_instances_place", "project", "environment"),
 )
 
@@ -255,6 +257,14 @@ def deployments_in(tx: Transaction, states: Iterable[str], place: Place | None =
     return list(tx.execute(query.order_by(table.c.id)))
 
 
+def last_deployments(tx: Transaction) -> dict[Place, Row[Any]]:
+    """The newest deployment of each environment, whatever became of it."""
+    table = deployments_table
+    newest = select(func.max(table.c.id)).group_by(table.c.project, table.c.environment)
+    rows = tx.execute(select(table).where(table.c.id.in_(newest)))
+    return {(row.project, row.environment): row for row in rows}
+
+
 def update_deployment(tx: Transaction, deployment_id: int, /, **values: Any) -> None:
     """Change columns of one deployment."""
     tx.execute(update(deployments_table).where(deployments_table.c.id == deployment_id).values(**values))
@@ -309,7 +319,8 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
     instances = select(instances_table.c.id).where(instances_table.c.project == project)
     deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
     deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
-    for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
+    tables = (instances_table, deployments_table, releases_table, variables_table, environments_table)
+    for table in (*tables, health_changes_table):
         tx.execute(delete(table).where(table.c.project == project))
     return deleted
 

@@ -6,7 +6,7 @@ from typing import Any
 from halage.balancer.model import TargetState, TargetStatus
 from halage.environment import store
 from halage.environment.configuration import Configuration
-from halage.environment.health import colour_of
+from halage.environment.health import InstanceSigns, derive
 from halage.environment.model import (
     Deployment,
     DeploymentState,
@@ -17,6 +17,8 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.environment.standing import Standing, signs_of
+from halage.environment.vitals import Vitals
 
 PHASE_ORDER = ("prepare", "release command", "boot", "route", "drain", "stop")
 
@@ -79,8 +81,8 @@ def deployment_view(
     )
 
 
-def instance_view(row: Any, number: int, status: TargetStatus | None) -> Instance:
-    """An instance with what the balancer says of it."""
+def instance_view(row: Any, number: int, status: TargetStatus | None, signs: InstanceSigns) -> Instance:
+    """An instance with what the balancer says of it, and what else is observed."""
     return Instance(
         id=row.id,
         project=row.project,
@@ -97,24 +99,42 @@ def instance_view(row: Any, number: int, status: TargetStatus | None) -> Instanc
         check=status.last_check if status is not None else "",
         is_up=status is not None and status.state is TargetState.UP,
         requests=status.requests if status is not None else 0,
+        taken_out=signs.taken_out,
+        cpu_percent=signs.cpu_percent,
+        memory_percent=signs.memory_percent,
+        recent=signs.recent,
     )
 
 
 def environment_view(
-    rows: "store.EnvironmentRows", statuses: Sequence[TargetStatus] | None, urls: tuple[str, ...]
+    rows: "store.EnvironmentRows",
+    statuses: Sequence[TargetStatus] | None,
+    urls: tuple[str, ...],
+    vitals: Vitals | None = None,
 ) -> Environment:
     """An environment as it is now; `statuses` None means that the balancer does not answer."""
     environment = rows.environment
     by_id = {status.target.id: status for status in statuses or ()}
-    instances = tuple(
-        instance_view(row, rows.releases[row.release_id].number, by_id.get(row.id)) for row in rows.instances
-    )
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
     scaled = environment.instances
     planned = plan.instances if plan else environment.plan.get("instances", 1)
     wanted = (planned if scaled is None else scaled) if plan else 0
-    colour, cause = colour_of(wanted, instances, current is not None, statuses is not None)
+    standing = Standing(
+        place=(environment.project, environment.name),
+        plan=plan,
+        wanted=wanted,
+        release_id=environment.current_release_id,
+        instances=rows.instances,
+        numbers={key: row.number for key, row in rows.releases.items()},
+        deployment=rows.deployment,
+    )
+    signs = signs_of(standing, by_id if statuses is not None else None, vitals)
+    health = derive(signs)
+    instances = tuple(
+        instance_view(row, each.release, by_id.get(row.id), each)
+        for row, each in zip(rows.instances, signs.instances, strict=True)
+    )
     deployment = None
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
@@ -123,8 +143,10 @@ def environment_view(
     return Environment(
         project=environment.project,
         name=environment.name,
-        colour=colour,
-        cause=cause,
+        colour=health.colour,
+        cause=health.summary,
+        health=health,
+        recent=signs.recent,
         type=plan.type if plan else environment.plan.get("type", ""),
         wanted=wanted,
         serving=sum(instance.is_up for instance in instances),
