@@ -7,6 +7,7 @@ from urllib.parse import quote
 from halage.client.alarms import AlarmCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
+from halage.client.health import HealthCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
@@ -28,7 +29,7 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls):
+class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls, HealthCalls):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -23,6 +23,7 @@ from halage.environment.model import Health, HealthStatus, InstanceState
 from halage.environment.routing import route_name
 from halage.environment.standing import Standing, Statuses, signs_of, taken_out_of
 from halage.environment.store import Place, environment_row
+from halage.site.settings import HealthRules
 
 log = structlog.get_logger()
 
@@ -108,8 +109,9 @@ class HealthWatcher:
         return dict(by_route)
 
     def _note_courses(self, standing: Standing, statuses: Statuses) -> bool:
-        """Note what the checks say; whether an instance began to fail, or fails no more."""
+        """Note what the checks say; whether that is news: one began to fail, or has for too long."""
         vitals, now = self._controller.vitals, self._m.clock.monotonic()
+        rules = standing.plan.health_rules if standing.plan is not None else HealthRules()
         is_news = False
         for row in standing.instances:
             status = statuses.get(row.id)
@@ -120,7 +122,9 @@ class HealthWatcher:
             before = vitals.course_of(row)
             course = go_on(before, status.state is TargetState.UP, now)
             vitals.note_course(row, course)
-            is_news |= (failing_for(before, now) is None) != (failing_for(course, now) is None)
+            failed_s, fails_s = failing_for(before, now), failing_for(course, now)
+            is_news |= (failed_s is None) != (fails_s is None)
+            is_news |= fails_s is not None and fails_s >= rules.replace_after_s
         return is_news
 
     def _settle(self, standing: Standing, statuses: Statuses | None) -> HealthChange | None:
