@@ -1,4 +1,4 @@
-"""The health of environments as it is watched: recorded, told, acted upon; instances taken out and put back."""
+"""The health of environments as it is watched, recorded and acted upon; instances taken out, put back."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -28,12 +28,15 @@ class RecentVisits:
 
     def add(self, visit: Visit, at: float) -> None:
         """Count a visit; one of long ago is none of now."""
-        if visit.route is None or self._clock.now() - at > WINDOW_S:
+        now = self._clock.now()
+        if visit.route is None or now - at > WINDOW_S:
             return
         pieces = self._routes.get(visit.route)
         if pieces is None:
             pieces = self._routes[visit.route] = deque()
         piece = int(at // STEP_S)
+        if pieces and pieces[-1][0] > now // STEP_S + 1:
+            pieces.clear()  # the clock was set back: what is of the future was long ago
         # HAProxy's threads write when they have the time: what is a little late counts with the others.
         if not pieces or pieces[-1][0] < piece:
             pieces.append((piece, Counter()))
@@ -65,7 +68,6 @@ class RecentVisits:
     def _pieces(self, route: str) -> deque[tuple[int, Counter[_Outcome]]]:
         """What of a route is within the window; the rest is forgotten."""
         pieces = self._routes.get(route, deque())
-        # A clock that was set back leaves pieces of the future: they are as old as the oldest.
         now = self._clock.now()
         oldest, newest = (now - WINDOW_S) // STEP_S, now // STEP_S
         while pieces and not oldest < pieces[0][0] <= newest + 1:
