@@ -12,7 +12,7 @@ from typing import Any
 
 from halage.balancer.model import HealthCheck, Route, Target
 
-FORM = 2
+FORM = 3
 """Raised with each change of the configuration's text: a HAProxy of an earlier form is reloaded once."""
 
 SPARE_SLOTS = 16
