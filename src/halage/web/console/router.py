@@ -10,6 +10,7 @@ from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
 from halage.web.console.events import EventPages
+from halage.web.console.health import HealthPages
 from halage.web.console.log_settings import LogSettingPages
 from halage.web.console.logs import LogPages
 from halage.web.console.members import MemberPages
@@ -35,6 +36,7 @@ def console_router(services: Services) -> APIRouter:
         ProjectPages(console),
         RunPages(console),
         EnvironmentPages(console),
+        HealthPages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),
