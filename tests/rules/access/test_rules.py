@@ -40,6 +40,8 @@ TABLE = [
     ("environment:Restart", PROD, "yes yes yes no no"),
     ("environment:SetVariable", PROD, "yes yes yes no no"),
     ("environment:Scale", PROD, "yes yes yes no no"),
+    ("environment:TakeOut", PROD, "yes yes yes no no"),
+    ("environment:PutBack", PROD, "yes yes yes no no"),
     ("monitor:Show", SHOP, "yes yes yes yes no"),
     ("monitor:ReadLogs", SHOP, "yes yes yes yes no"),
     ("monitor:PutMetric", PROD, "yes yes yes no no"),
