@@ -183,7 +183,7 @@ def _failing(signs: Signs, status: HealthStatus) -> Iterator[Cause]:
         if not i.is_serving or i.is_up:
             continue
         last = i.check or "not checked yet"
-        if i.failing_for_s is None:
+        if i.failing_for_s is None or i.failing_for_s < 1.0:
             yield Cause("failing", status, f"{i.id} fails its check ({last})", i.id)
             continue
         words = f"{i.id} fails its check for {i.failing_for_s:.0f} s ({last})"
