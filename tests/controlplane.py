@@ -24,6 +24,8 @@ from halage.compute.accounts import Accounts
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.model import STANDARD_TYPES, UnitSpec
 from halage.environment import ledger
+from halage.environment.certificates.keeper import Certificates
+from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.model import Deployment, DeploymentState, InstanceState
@@ -31,10 +33,13 @@ from halage.environment.orders import DeploymentOrder
 from halage.environment.places import Places
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
+from halage.environment.traffic import NO_TRAFFIC, Traffic
+from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.model import Run, RunState
 from halage.pipeline.service import Pipeline
 from halage.pipeline.trigger import Trigger
+from halage.site.effective import Reading
 from halage.site.model import BuildPlan, EnvironmentPlan, FlowRule, Kind, RunPlan, Site
 from halage.site.model import TestPlan as SiteTests
 from halage.source.model import ABSENT, Push
@@ -105,6 +110,7 @@ class Ground:
         self.limits = Limits()
         self.build_limits = BuildLimits()
         self.sandbox_warning: str | None = None
+        self.traffic: Traffic = NO_TRAFFIC
         self.notes = Notes()
 
     def close(self) -> None:
@@ -148,6 +154,7 @@ class ControlPlane:
     builds: Builds
     pipeline: Pipeline
     trigger: Trigger
+    settings: EnvironmentSettings
 
     async def deploy(
         self,
@@ -297,6 +304,13 @@ async def _build(ground: Ground, life: Life, tasks: Tasks) -> ControlPlane:
         builds,
         pipeline,
         trigger,
+        EnvironmentSettings(
+            database,
+            ground.secrets,
+            Reading(STANDARD_TYPES, read_expression),
+            wake=environment_controller.wake,
+            tell=environment_controller.tell,
+        ),
     )
 
 
@@ -313,12 +327,15 @@ async def _environments(
         clock=ground.clock,
         compute=compute,
         balancer=balancer,
-        routing=Routing(balancer, "halage.test"),
+        routing=Routing(
+            balancer, "halage.test", Certificates(database, ground.clock, ground.secrets, "Tests"), 8443
+        ),
         places=ground.places,
         accounts=ground.accounts,
         sealer=ground.secrets,
         types=STANDARD_TYPES,
         limits=ground.limits,
+        traffic=ground.traffic,
     )
     await machinery.routing.load(await database.run(ledger.plans))
     controller = EnvironmentController(

@@ -70,7 +70,7 @@ def restart(context: typer.Context, project: Project, environment: Environment, 
     """Replace the instances one by one, with the variables of now."""
     session = session_of(context)
     with session.connect() as client:
-        _finish(session, client, client.restart_environment(project, environment), wait)
+        finish_deployment(session, client, client.restart_environment(project, environment), wait)
 
 
 def rollback(
@@ -84,10 +84,10 @@ def rollback(
 ) -> None:
     """Return to an earlier release."""
     session = session_of(context)
-    number = None if release is None else _number(release)
+    number = None if release is None else number_of(release)
     with session.connect() as client:
         started = client.roll_back_environment(project, environment, release=number)
-        _finish(session, client, started, wait)
+        finish_deployment(session, client, started, wait)
 
 
 def scale(
@@ -203,7 +203,8 @@ def _pair(text: str, count: int) -> tuple[str, str]:
     return name, sys.stdin.read().removesuffix("\n")
 
 
-def _number(release: str) -> int:
+def number_of(release: str) -> int:
+    """The number of a release as people write it. Raises Invalid."""
     digits = release.removeprefix("v")
     if not digits.isdecimal():
         raise Invalid(f"A release is a number such as v7, not {release!r}; `halage env releases` lists them.")
@@ -217,7 +218,7 @@ def _print_line(session: Session, line: dict[str, Any]) -> None:
         terminal.print_line(f"{line['instance']}  {line['text']}")
 
 
-def _finish(session: Session, client: "Client", deployment: dict[str, Any], wait: bool) -> None:
+def finish_deployment(session: Session, client: "Client", deployment: dict[str, Any], wait: bool) -> None:
     """Tell how a deployment goes, to its end when it shall be waited for; exit code 1 unless it succeeded."""
     if wait:
         deployment = follow_deployment(client, deployment)
@@ -225,7 +226,7 @@ def _finish(session: Session, client: "Client", deployment: dict[str, Any], wait
         terminal.print_json(deployment)
     else:
         _print_deployment(deployment)
-    if wait and deployment["state"] != "succeeded":
+    if wait and deployment["state"] != "succeeded" and not _is_held(deployment):
         raise typer.Exit(FAILED)
 
 
@@ -233,12 +234,25 @@ def follow_deployment(client: "Client", deployment: dict[str, Any]) -> dict[str,
     """The deployment as it ended, with its progress on the terminal."""
     place = f"{deployment['environment']} of {deployment['project']}"
     with terminal.progress(f"{deployment['kind']} {place}") as tell:
-        while deployment["state"] not in _FINAL:
-            reason = deployment["reason"] or deployment["state"]
+        while deployment["state"] not in _FINAL and not _is_held(deployment):
+            reason = deployment["reason"] or _standing(deployment)
             tell(f"{deployment['done']} of {deployment['wanted']} instances, {reason}")
             time.sleep(POLL_S)
             deployment = client.show_deployment(deployment["id"])
     return deployment
+
+
+def _standing(deployment: dict[str, Any]) -> str:
+    """Where a deployment stands: `batch 1 of 2, drain`."""
+    if not deployment["phase"]:
+        return str(deployment["state"])
+    batch = f"batch {deployment['batch']} of {deployment['batches']}, " if deployment["batch"] else ""
+    return f"{batch}{deployment['phase']}"
+
+
+def _is_held(deployment: dict[str, Any]) -> bool:
+    """Whether it waits for its time, or for somebody: nobody looks on for so long."""
+    return deployment["state"] == "waiting" and bool(deployment["reason"])
 
 
 def _print_deployment(deployment: dict[str, Any]) -> None:
@@ -250,6 +264,8 @@ def _print_deployment(deployment: dict[str, Any]) -> None:
             ("release", f"{version_of(deployment['release'])} {deployment['release']['title']}"),
             ("before", version_of(deployment["previous_release"])),
             ("instances", f"{deployment['done']} of {deployment['wanted']}"),
+            *([("policy", deployment["policy"])] if deployment["policy"] else []),
+            *([("stands at", _standing(deployment))] if deployment["phase"] else []),
             *([("reason", deployment["reason"])] if deployment["reason"] else []),
             *([("time", phases)] if phases else []),
             *([("last lines", deployment["log_tail"])] if deployment["log_tail"] else []),

@@ -9,6 +9,7 @@ import halage
 from halage.base.errors import HalageError
 from halage.cli import (
     alarms,
+    certificates,
     check,
     configure,
     credentials,
@@ -22,8 +23,10 @@ from halage.cli import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     serve,
+    settings,
     terminal,
     tokens,
     users,
@@ -116,26 +119,56 @@ app.add_typer(
         ],
     )
 )
-app.add_typer(
+ENVIRONMENTS = _group(
+    "env",
+    "Environments: what runs, its logs, releases, settings and variables.",
+    [
+        ("list", environments.list_),
+        ("show", environments.show),
+        ("logs", environments.logs),
+        ("restart", environments.restart),
+        ("rollback", environments.rollback),
+        ("deploy", rollouts.deploy),
+        ("swap", rollouts.swap),
+        ("report", rollouts.report),
+        ("scale", environments.scale),
+        ("health", health.show),
+        ("take-out", health.take_out),
+        ("put-back", health.put_back),
+        ("releases", environments.releases),
+        ("set", environments.set_),
+        ("unset", environments.unset),
+    ],
+)
+ENVIRONMENTS.add_typer(
     _group(
-        "env",
-        "Environments: what runs, its logs, releases and variables.",
+        "config",
+        "Settings: what holds and where it comes from, what is set on the server, its history.",
         [
-            ("list", environments.list_),
-            ("show", environments.show),
-            ("logs", environments.logs),
-            ("restart", environments.restart),
-            ("rollback", environments.rollback),
-            ("scale", environments.scale),
-            ("health", health.show),
-            ("take-out", health.take_out),
-            ("put-back", health.put_back),
-            ("releases", environments.releases),
-            ("set", environments.set_),
-            ("unset", environments.unset),
+            ("show", settings.show),
+            ("set", settings.set_),
+            ("unset", settings.unset),
+            ("diff", settings.diff),
+            ("history", settings.history),
+            ("export", settings.export),
+            ("import", settings.import_),
         ],
     )
 )
+ENVIRONMENTS.add_typer(
+    _group(
+        "certificate",
+        "Certificates: what visitors are shown by HTTPS.",
+        [
+            ("show", certificates.show),
+            ("set", certificates.set_),
+            ("make", certificates.make),
+            ("remove", certificates.remove),
+            ("authority", certificates.authority),
+        ],
+    )
+)
+app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",
     "Logs: groups of lines, files of them, filters that become metrics, outlets that they are sent on to.",
@@ -169,7 +202,7 @@ LOGS.add_typer(
 app.add_typer(LOGS)
 app.add_typer(
     _group(
-        "metrics",
+        "metric",
         "Metrics: what is measured, what an expression comes to, what a site measures itself.",
         [
             ("list", metrics.list_),

@@ -1,6 +1,7 @@
 """How values read on a terminal: durations, moments, states and their colours. Pure."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from halage.base.errors import Invalid
 
 _STYLES = {
     "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "OK", "info", "active"),
-    "cyan": ("running", "starting", "new", "draining", "stopping", "taken_out"),
+    "cyan": ("kept", "running", "starting", "new", "draining", "stopping", "taken_out"),
     "yellow": (
         "waiting",
         "queued",
@@ -78,6 +79,17 @@ def parse_period(text: str) -> int:
     if seconds != int(seconds):
         raise Invalid(f"A period is a whole number of seconds, not {text!r}.")
     return int(seconds)
+
+
+def parse_dimensions(words: Iterable[str] | None) -> dict[str, str]:
+    """Dimensions that are written NAME=VALUE. Raises Invalid."""
+    dimensions = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise Invalid(f"A dimension is written NAME=VALUE, such as instance=i-7, not {word!r}.")
+        dimensions[name] = value
+    return dimensions
 
 
 def parse_moment(text: str) -> datetime:

@@ -5,12 +5,15 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from halage.client.alarms import AlarmCalls
+from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
 from halage.client.health import HealthCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
+from halage.client.rollouts import RolloutCalls
+from halage.client.settings import SettingsCalls
 
 Document = dict[str, Any]
 
@@ -29,7 +32,17 @@ class EventsWanted(TypedDict, total=False):
     until: str | None
 
 
-class Client(MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls, HealthCalls):
+class Client(
+    MetricCalls,
+    MetricIntakeCalls,
+    AlarmCalls,
+    LogCalls,
+    DashboardCalls,
+    HealthCalls,
+    SettingsCalls,
+    RolloutCalls,
+    CertificateCalls,
+):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
     def show_health(self) -> Document:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
-from halage.environment import ledger
+from halage.environment import holding, ledger, rollouts
 from halage.environment.configuration import Configuration
 from halage.environment.course import failing_for
 from halage.environment.fleet import Fleet, copy_of
@@ -17,14 +18,23 @@ from halage.environment.launch import probe_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.probe import Prober
+from halage.environment.rollout.phases import phase_of
 from halage.environment.routing import route_name
-from halage.environment.rules import DeploymentFacts, InstanceFacts, LookAgain, Situation
+from halage.environment.rules import (
+    Answers,
+    DeploymentFacts,
+    InstanceFacts,
+    LookAgain,
+    RolloutFacts,
+    Situation,
+)
 from halage.environment.standing import taken_out_of
 from halage.environment.steps import Steps, ending
 from halage.environment.store import Place
 from halage.environment.tending import decide_with_health
 from halage.environment.vitals import Vitals
 from halage.site.model import EnvironmentPlan
+from halage.site.settings import Policy
 
 log = structlog.get_logger()
 MOST_TURNS = 200
@@ -96,12 +106,13 @@ class EnvironmentController:
             # What runs beside is noted first, what is recorded is read after it: an operation that ends
             # in between has recorded its end, so that it is never begun twice.
             busy = frozenset(self._busy[place])
-            book = await self._open_book(place)
+            book, delay = await self._open_book(place)
             if book is None:
                 return None
-            delay: float | None = None
             acted = False
-            for action in decide_with_health(await self._situation(place, book, busy)):
+            situation = await self._situation(place, book, busy)
+            await self._note_phase(situation, book)
+            for action in decide_with_health(situation):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
@@ -116,17 +127,27 @@ class EnvironmentController:
                 self.tell([book.deployment.run_id])
         return 0.05
 
-    async def _open_book(self, place: Place) -> ledger.Book | None:
-        """What is recorded; the deployment that waits longest begins if none is under way."""
+    async def _open_book(self, place: Place) -> tuple[ledger.Book | None, float | None]:
+        """What is recorded; the deployment that waits longest begins if none is under way and it may.
+
+        With it the seconds after which one that is held may begin.
+        """
+        after_s: float | None = None
         book = await self._m.database.run(ledger.read_book, place)
         while book is not None and book.deployment is None and book.waiting is not None:
+            choice = await self._m.database.run(holding.choose, place)
+            self.tell(choice.runs)
+            after_s = choice.after_s
+            if choice.waiting is None:
+                break
+            book = replace(book, waiting=choice.waiting)
             await self._steps.begin(place, book)
             self.note_change()
-            self.tell([book.waiting.run_id])
+            self.tell([choice.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:
             await self._steps.take_turn(book.deployment.id)
-        return book
+        return book, after_s
 
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
@@ -137,7 +158,7 @@ class EnvironmentController:
             now=self._m.clock.now(),
             wanted=wanted,
             current_release_id=book.environment.current_release_id,
-            deployment=self._deployment_facts(place, book),
+            deployment=await self._deployment_facts(place, book),
             instances=tuple(
                 self._instance_facts(row, statuses.get(row.id), ending(row.id) in busy)
                 for row in book.instances
@@ -145,13 +166,25 @@ class EnvironmentController:
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
             replace_after_s=_replace_after_s(configuration.plan(place[1])) if configuration else None,
+            keep_old_s=configuration.plan(place[1]).deployments.keep_old_s if configuration else 0.0,
         )
+
+    async def _note_phase(self, situation: Situation, book: ledger.Book) -> None:
+        """What a person sees of a deployment's progress; decisions do not read it."""
+        phase = phase_of(situation)
+        if phase is None or book.rollout is None:
+            return
+        last = book.rollout.timeline[-1][:2] if book.rollout.timeline else None
+        if last != [phase, book.rollout.batch]:
+            await self._m.database.run(rollouts.note_phase, book.under_way.id, phase, book.rollout.batch)
+            self.note_change()
 
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
         """What the balancer says of the instances, where a decision depends on it."""
         states = [row.state for row in book.instances]
         is_leaving = InstanceState.DRAINING in states or InstanceState.TAKEN_OUT in states
-        if not is_leaving and states.count(InstanceState.SERVING) <= wanted:
+        is_calm = not is_leaving and states.count(InstanceState.SERVING) <= wanted
+        if is_calm and (book.deployment is None or InstanceState.SERVING not in states):
             return {}
         try:
             statuses = await self._m.balancer.status(route_name(place))
@@ -159,7 +192,7 @@ class EnvironmentController:
             return {}
         return {status.target.id: status for status in statuses}
 
-    def _deployment_facts(self, place: Place, book: ledger.Book) -> DeploymentFacts | None:
+    async def _deployment_facts(self, place: Place, book: ledger.Book) -> DeploymentFacts | None:
         row = book.deployment
         if row is None:
             return None
@@ -172,7 +205,38 @@ class EnvironmentController:
             is_prepared=self._m.places.release(place, book.releases[row.release_id].number).exists(),
             is_released=row.is_released,
             failure=row.failure,
+            rollout=await self._rollout_facts(place, book),
         )
+
+    async def _rollout_facts(self, place: Place, book: ledger.Book) -> RolloutFacts:
+        row = book.rollout
+        configuration = Configuration.from_document(book.releases[book.under_way.release_id].configuration)
+        plan = configuration.plan(place[1]).deployments
+        if row is None:
+            return RolloutFacts(plan=plan)
+        facts = RolloutFacts(
+            policy=Policy(row.policy),
+            plan=plan,
+            batch=row.batch,
+            halted=row.halted,
+            verdict=row.verdict,
+            has_successor=book.waiting is not None,
+        )
+        if facts.policy is not Policy.CANARY or facts.batch != 1 or facts.verdict is not None:
+            return facts
+        new = await self._answers(place, book, book.under_way.release_id)
+        old = await self._answers(place, book, book.under_way.previous_release_id)
+        return replace(facts, new_answers=new, old_answers=old)
+
+    async def _answers(self, place: Place, book: ledger.Book, release_id: int | None) -> Answers | None:
+        """What visitors got from a release since the canary serves; None when that is not known."""
+        serving = [row for row in book.instances if row.state == InstanceState.SERVING]
+        canaries = [row.since for row in serving if row.release_id == book.under_way.release_id]
+        instances = [row.id for row in serving if row.release_id == release_id]
+        if not canaries or not instances:
+            return None
+        found = await self._m.traffic.of_instances(place, instances, min(canaries), self._m.clock.now())
+        return Answers(found.requests, found.failed, found.p95_ms) if found is not None else None
 
     def _instance_facts(self, row: Any, status: TargetStatus | None, is_ending: bool) -> InstanceFacts:
         seen = self.fleet.observe(copy_of(row))
@@ -193,6 +257,8 @@ class EnvironmentController:
             is_up=status is None or status.state is TargetState.UP,
             failing_for_s=failing_for(seen.course, self._m.clock.monotonic()),
             taken_out=taken_out_of(row),
+            weight=seen.weight,
+            check=status.last_check if status is not None else "",
         )
 
 

@@ -18,6 +18,7 @@ from halage.compute.errors import NoSuchUnit, StartFailed
 from halage.compute.model import Exit, UnitSpec, UnitStatus
 from halage.environment.course import Course
 from halage.environment.probe import Probe, Prober
+from halage.environment.rules import FULL_WEIGHT
 from halage.environment.store import Place
 
 KEPT_LOGS = 10
@@ -54,6 +55,8 @@ class Observation:
     has_answered: bool = False
     unanswered: str | None = None
     in_balancer: str | None = None
+    weight: int = FULL_WEIGHT
+    """What the balancer was last told of both."""
     ready_after_s: float = 0.0
     course: Course | None = None
     """What its check has said since it serves."""

@@ -130,6 +130,7 @@ class EnvironmentInventory:
             is_detailed=plan is not None and plan.detailed_monitoring,
             metrics_path=goal.site.run.metrics if goal is not None else None,
             domains=plan.domains if plan is not None else (),
+            certificate_ends=self._m.routing.certificate_ends(place),
             is_deploying=deployment is not None,
             has_release=row.current_release_id is not None or deployment is not None or bool(instances),
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),
@@ -192,13 +193,16 @@ def _read(tx: Transaction, known: frozenset[int]) -> _Rows:
     for row in store.instance_rows(tx):
         instances.setdefault((row.project, row.environment), []).append(row)
     open_ones: dict[Place, Any] = {}
-    for row in store.deployments_in(tx, store.OPEN_DEPLOYMENTS):
-        open_ones.setdefault((row.project, row.environment), row)
+    last: dict[Place, Any] = {}
+    for row in store.present_deployments(tx):
+        place = (row.project, row.environment)
+        last[place] = row
+        if row.state in store.OPEN_DEPLOYMENTS:
+            open_ones.setdefault(place, row)
     variables = store.variables_table
     sealed: dict[Place, list[str]] = {}
     for row in tx.execute(select(variables).where(variables.c.is_secret)):
         sealed.setdefault((row.project, row.environment), []).append(row.value)
-    last = store.last_deployments(tx)
     rows = _Rows(store.environment_rows(tx), instances, open_ones, {}, sealed, {}, last)
     new = _used_releases(rows) - known - {0}
     releases = store.releases_by_id(tx, new)

@@ -6,9 +6,12 @@ from typing import Any
 from sqlalchemy import select
 
 from halage.base.database import Transaction
-from halage.environment import store
+from halage.environment import rollouts, store
 from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollout.refusals import Proposal, find_refusals
+from halage.environment.rollout.strategy import GOING_BACK, choose_policy
+from halage.environment.settings import freezing
 from halage.environment.store import Place
 from halage.site.model import EnvironmentPlan
 
@@ -26,6 +29,8 @@ class Book:
     """The one that comes next."""
     instances: list[Any]
     releases: dict[int, Any]
+    rollout: Any | None = None
+    """Of the deployment under way."""
 
     def instance(self, instance_id: str) -> Any:
         """One of the instances, by id."""
@@ -55,12 +60,13 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     waiting = store.deployments_in(tx, [DeploymentState.WAITING.value], place)
     instances = store.instance_rows(tx, place)
     wanted = {row.release_id for row in instances} | {environment.current_release_id}
+    wanted |= {row.started_release_id for row in instances}
     for row in (*running, *waiting):
         wanted |= {row.release_id, row.previous_release_id}
     releases = store.releases_by_id(tx, wanted)
-    return Book(
-        environment, running[0] if running else None, waiting[0] if waiting else None, instances, releases
-    )
+    rollout = rollouts.rollout_row(tx, running[0].id) if running else None
+    first = running[0] if running else None
+    return Book(environment, first, waiting[0] if waiting else None, instances, releases, rollout)
 
 
 def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]:
@@ -76,8 +82,8 @@ def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]
     return list(tx.execute(query)), places, store.environment_rows(tx)
 
 
-def begin(tx: Transaction, deployment_id: int, deadline_at: float) -> bool:
-    """Start a waiting deployment; True when it was superseded instead.
+def begin(tx: Transaction, deployment_id: int, server_deadline_s: float) -> str:
+    """Start a waiting deployment; `started`, or `superseded` or `refused` when it ended instead.
 
     An environment only moves forward: a deployment of an older run than the newest that was
     deployed here is not done, unless a person asked for a rollback or a restart.
@@ -91,15 +97,26 @@ def begin(tx: Transaction, deployment_id: int, deadline_at: float) -> bool:
     if row.kind == "deploy" and row.run_id is not None and newest is not None and row.run_id < newest:
         reason = f"run {newest} is newer and was deployed here before"
         end_unstarted(tx, row, reason)
-        return True
+        return "superseded"
+    if row.kind == freezing.KIND and (nothing := freezing.freeze(tx, row)) is not None:
+        end_unstarted(tx, row, nothing)
+        return "superseded"
+    proposal = propose(tx, place, row.release_id, row.kind, server_deadline_s)
+    if row.kind not in GOING_BACK and (refusals := find_refusals(proposal)):
+        refuse(tx, row, refusals)
+        return "refused"
+    freezing.name_in_history(tx, row)
+    rollouts.insert_rollout(tx, deployment_id, proposal.policy.value)
     store.update_deployment(
         tx,
         deployment_id,
         state=DeploymentState.RUNNING.value,
         reason="",
         started_at=tx.now,
-        deadline_at=deadline_at,
+        deadline_at=tx.now + proposal.deadline_s,
         previous_release_id=environment.current_release_id,
+        # Instances of a release that are kept have had its release command.
+        is_released=len(_kept_of(tx, place, row.release_id)) > 0,
     )
     if row.run_id is not None:
         store.update_environment(tx, place, newest_run_id=max(newest or 0, row.run_id))
@@ -110,8 +127,67 @@ def begin(tx: Transaction, deployment_id: int, deadline_at: float) -> bool:
         before={"state": row.state},
         after={"state": DeploymentState.RUNNING.value},
         release=store.release_row(tx, row.release_id).number,
+        policy=proposal.policy.value,
     )
-    return False
+    if freezing.switch_live(tx, store.deployment_row(tx, deployment_id)):
+        finish(tx, deployment_id, DeploymentState.SUCCEEDED)
+    return "started"
+
+
+def propose(tx: Transaction, place: Place, release_id: int, kind: str, server_deadline_s: float) -> Proposal:
+    """What a deployment of a release would be, by its own settings and what runs now."""
+    environment = store.environment_row(tx, place)
+    assert environment is not None
+    release = store.release_row(tx, release_id)
+    configuration = Configuration.from_document(release.configuration)
+    plan, wanted = configuration.plan(place[1]), configuration.wanted(place[1], environment.instances)
+    policy = choose_policy(
+        plan.deployments,
+        kind,
+        has_previous=environment.current_release_id is not None,
+        kept=len(_kept_of(tx, place, release_id)),
+        wanted=wanted,
+    )
+    return Proposal(
+        policy=policy,
+        plan=plan.deployments,
+        wanted=wanted,
+        deadline_s=plan.deployments.deadline_s or server_deadline_s,
+        health_path=plan.health.path,
+        algorithm=plan.balancer.algorithm,
+        is_first=environment.current_release_id is None,
+    )
+
+
+def _kept_of(tx: Transaction, place: Place, release_id: int) -> list[Any]:
+    rows = store.instance_rows(tx, place)
+    return [row for row in rows if row.release_id == release_id and row.state == InstanceState.KEPT]
+
+
+def refuse(tx: Transaction, row: Any, refusals: tuple[str, ...]) -> None:
+    """Record that a deployment is not begun, and every reason why."""
+    state, reason = DeploymentState.FAILED.value, f"refused: {'; '.join(refusals)}"
+    store.update_deployment(tx, row.id, state=state, reason=reason, finished_at=tx.now)
+    if store.release_row(tx, row.release_id).state == "new":
+        store.set_release_state(tx, row.release_id, "failed")
+    action = "environment:DeploymentRefused"
+    _note(tx, action, row, before={"state": row.state}, after={"state": state}, reason=reason)
+
+
+def halt(tx: Transaction, deployment_id: int, reason: str, log_tail: str) -> None:
+    """Record that a deployment stands still, as it is, until a person decides."""
+    row = store.deployment_row(tx, deployment_id)
+    assert row is not None
+    rollouts.update_rollout(tx, deployment_id, halted=reason)
+    store.update_deployment(tx, deployment_id, reason=f"stands still: {reason}", log_tail=log_tail)
+    _note(tx, "environment:Halt", row, before={"halted": False}, after={"halted": True}, reason=reason)
+
+
+def judged(tx: Transaction, deployment_id: int, verdict: str) -> None:
+    """Record what the canary of a deployment was found to be."""
+    row = store.deployment_row(tx, deployment_id)
+    rollouts.update_rollout(tx, deployment_id, verdict=verdict)
+    _note(tx, "environment:JudgeCanary", row, before=None, after={"verdict": verdict})
 
 
 def supersede_waiting(tx: Transaction, place: Place, by: str) -> list[int]:
@@ -176,10 +252,11 @@ def release_command_succeeded(tx: Transaction, deployment_id: int, duration_s: f
 def move(tx: Transaction, row: Any, state: InstanceState, reason: str, ready_after_s: float) -> None:
     """Record an instance's new state and the time that the phase before took."""
     values: dict[str, Any] = {"state": state.value, "reason": reason, "since": tx.now}
-    if state is InstanceState.READY:
+    if state is InstanceState.READY and row.state == InstanceState.STARTING:
         values["ready_at"] = tx.now
         store.add_phase(tx, row.deployment_id, "boot", ready_after_s)
-    if state is InstanceState.STOPPING and row.state == InstanceState.DRAINING:
+    has_drained = state in (InstanceState.STOPPING, InstanceState.KEPT)
+    if has_drained and row.state == InstanceState.DRAINING:
         running = store.deployments_in(tx, store.OPEN_DEPLOYMENTS, (row.project, row.environment))
         if running:
             store.add_phase(tx, running[0].id, "drain", tx.now - row.since)
@@ -209,6 +286,7 @@ def restart(tx: Transaction, row: Any, at: float, strikes: int, reason: str) -> 
         started_at=None,
         ready_at=None,
         deployment_id=None,
+        started_release_id=None,
     )
     before = {"state": row.state, "attempt": row.attempt}
     after = {"state": InstanceState.STARTING.value, "attempt": row.attempt + 1}
@@ -240,6 +318,8 @@ def finish(tx: Transaction, deployment_id: int, state: DeploymentState) -> None:
     assert row is not None
     wanted = _wanted_now(tx, row)
     store.update_deployment(tx, deployment_id, state=state.value, finished_at=tx.now, wanted=wanted)
+    if state is DeploymentState.FAILED and store.release_row(tx, row.release_id).state == "new":
+        store.set_release_state(tx, row.release_id, "failed")
     before: dict[str, Any] = {"state": row.state}
     after: dict[str, Any] = {"state": state.value}
     if state is DeploymentState.SUCCEEDED:
@@ -249,10 +329,12 @@ def finish(tx: Transaction, deployment_id: int, state: DeploymentState) -> None:
         after |= {"release": numbers[row.release_id]}
         if row.previous_release_id is not None:
             # What people rolled back from is not where the next rollback returns to by itself.
+            # What was swapped out is as good as what was swapped in.
             state_before = "left" if row.kind == "rollback" else "good"
             store.set_release_state(tx, row.previous_release_id, state_before)
         store.set_release_state(tx, row.release_id, "current")
         store.update_environment(tx, (row.project, row.environment), current_release_id=row.release_id)
+    freezing.take_back(tx, row, state)
     _note(tx, _ENDS[state], row, before=before, after=after, reason=row.reason, phases=row.phases)
 
 

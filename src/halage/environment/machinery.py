@@ -12,6 +12,7 @@ from halage.compute.model import InstanceType
 from halage.environment.configuration import Sealer
 from halage.environment.places import Places
 from halage.environment.routing import Routing
+from halage.environment.traffic import NO_TRAFFIC, Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +38,7 @@ class Machinery:
     sealer: Sealer
     types: Mapping[str, InstanceType]
     limits: Limits
+    traffic: Traffic = NO_TRAFFIC
+    """What visitors got, as far as it was measured."""
     site_variables: Callable[[str, str], Mapping[str, str]] = lambda project, environment: {}
     """What the instances of an environment are told beside their own variables."""

@@ -117,6 +117,8 @@ class InstanceState(StrEnum):
     """Out of the balancer because a person wants to look at it; its process goes on, it counts nowhere."""
     DRAINING = "draining"
     """Gets no new request; those under way go on."""
+    KEPT = "kept"
+    """Of the release before: gets no requests and runs on, so that it can be returned to at once."""
     STOPPING = "stopping"
     """Out of the balancer; its process is being ended."""
     STOPPED = "stopped"
@@ -203,7 +205,7 @@ class Deployment:
     project: str
     environment: str
     kind: str
-    """`deploy`, `rollback`, `restart`."""
+    """`deploy`, `rollback`, `restart`, `swap`."""
     state: DeploymentState
     release: Release
     previous_release: Release | None
@@ -221,6 +223,13 @@ class Deployment:
     run_id: int | None
     log_tail: str = ""
     """Last lines of the instance that failed it."""
+    policy: str | None = None
+    """By which it goes; None before it begins."""
+    phase: str = ""
+    """Where it stands while it is under way: one of `rollout.phases.PHASES`; else empty."""
+    batch: int = 0
+    batches: int = 0
+    """The batch under way, and how many there are; 0 when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from halage.base.database import Transaction
+from halage.base.errors import Conflict
 from halage.base.ids import new_id
 from halage.environment import ledger, store
 from halage.environment.configuration import Configuration, StoredVariable
@@ -19,7 +20,10 @@ from halage.environment.errors import (
     NothingDeployed,
     NothingToReturnTo,
 )
-from halage.environment.model import Deployment, DeploymentState
+from halage.environment.model import Deployment, DeploymentState, InstanceState
+from halage.environment.rollout.refusals import find_refusals
+from halage.environment.rollouts import rollout_row
+from halage.environment.settings import freezing
 from halage.environment.store import Place
 from halage.environment.views import deployment_view
 from halage.site.model import EnvironmentPlan, Site
@@ -82,7 +86,7 @@ def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> t
             "bundle_digest": wish.bundle_digest,
             "commit": wish.commit,
             "title": wish.title,
-            "configuration": Configuration(wish.site, variables_now(tx, place)).to_document(),
+            "configuration": freezing.configured(tx, place, wish.site).to_document(),
             "run_id": wish.run_id,
             "created_by": actor,
         },
@@ -96,17 +100,44 @@ def order(tx: Transaction, place: Place, wish: DeploymentOrder, actor: str) -> t
     return deployment_id, superseded
 
 
-def variables_now(tx: Transaction, place: Place) -> dict[str, StoredVariable]:
-    """The variables that a release made now is frozen with."""
-    return {row.name: StoredVariable(row.value, row.is_secret) for row in store.variable_rows(tx, place)}
-
-
 def order_rollback(
     tx: Transaction, place: Place, number: int | None, actor: str, reason: str = ""
 ) -> tuple[int, list[int]]:
     """Record a rollback to the last good release, or to release `number`; returns what `order` does."""
     rows = rows_of(tx, place)
     current = rows.environment.current_release_id
+    target = returnable(tx, place, number)
+    before, after = _release_number(rows, current), {"release": target.number}
+    freezing.return_to(tx, place, target, actor, f"rollback to v{target.number}")
+    return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
+
+
+def order_swap(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
+    """Record the exchange of what serves and what is kept; returns what `order` does.
+
+    Raises NothingToReturnTo.
+    """
+    rows = rows_of(tx, place)
+    kept = {row.release_id for row in rows.instances if row.state == InstanceState.KEPT}
+    current = rows.environment.current_release_id
+    target = next((key for key in sorted(kept, reverse=True) if key != current), None)
+    if target is None or current is None:
+        raise NothingToReturnTo(
+            f"{place[0]} {place[1]} keeps no instances of another release: the policies immutable and"
+            " blue_green keep them for deployments.keep_old; `halage env rollback` starts new ones"
+        )
+    before, after = _release_number(rows, current), _release_number(rows, target)
+    release = rows.releases[target]
+    freezing.return_to(tx, place, release, actor, f"swap to v{release.number}")
+    return _insert(tx, place, "swap", target, actor, before, after)
+
+
+def returnable(tx: Transaction, place: Place, number: int | None) -> Any:
+    """The release that a return to `number` (None: to the last good one) leads to.
+
+    Raises NoSuchRelease, NothingToReturnTo.
+    """
+    current = rows_of(tx, place).environment.current_release_id
     releases = store.release_rows(tx, place)
     target = _last_good(place, releases) if number is None else _numbered(place, releases, number)
     if target.id == current:
@@ -119,8 +150,7 @@ def order_rollback(
             f"release v{target.number} is {target.state} and cannot be returned to; "
             "`halage env releases` lists those that are good"
         )
-    before, after = _release_number(rows, current), {"release": target.number}
-    return _insert(tx, place, "rollback", target.id, actor, before, after, reason)
+    return target
 
 
 def _release_number(rows: store.EnvironmentRows, release_id: int | None) -> dict[str, Any]:
@@ -141,14 +171,22 @@ def _numbered(place: Place, releases: list[Any], number: int) -> Any:
     raise NoSuchRelease(f"{place[0]} {place[1]} has no release v{number}; `halage env releases` lists them")
 
 
-def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[int]]:
-    """Record a restart: the current bundle with today's variables; returns what `order` does."""
+def order_restart(
+    tx: Transaction, place: Place, actor: str, server_deadline_s: float
+) -> tuple[int, list[int]]:
+    """Record a restart: the current bundle with today's variables; returns what `order` does.
+
+    Raises NothingDeployed, and Conflict where the policy cannot be kept.
+    """
     rows = rows_of(tx, place)
     current_id = rows.environment.current_release_id
     if current_id is None:
         raise NothingDeployed(f"nothing has been deployed to {place[0]} {place[1]} yet: push a commit first")
+    refusals = find_refusals(ledger.propose(tx, place, current_id, "restart", server_deadline_s))
+    if refusals:
+        raise Conflict(f"{place[0]} {place[1]} is not restarted: {'; '.join(refusals)}")
     current = rows.releases[current_id]
-    site = Configuration.from_document(current.configuration).site
+    base = Configuration.from_document(current.configuration).base
     release_id = store.insert_release(
         tx,
         place,
@@ -156,7 +194,7 @@ def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[
             "bundle_digest": current.bundle_digest,
             "commit": current.commit,
             "title": current.title,
-            "configuration": Configuration(site, variables_now(tx, place)).to_document(),
+            "configuration": freezing.configured(tx, place, base).to_document(),
             "run_id": current.run_id,
             "created_by": actor,
         },
@@ -165,7 +203,11 @@ def order_restart(tx: Transaction, place: Place, actor: str) -> tuple[int, list[
     return _insert(tx, place, "restart", release_id, actor, before, after)
 
 
-_ORDERS = {"rollback": "environment:Rollback", "restart": "environment:Restart"}
+_ORDERS = {
+    "rollback": "environment:Rollback",
+    "restart": "environment:Restart",
+    "swap": "environment:Swap",
+}
 
 
 def _insert(
@@ -244,7 +286,8 @@ def _shown(tx: Transaction, row: Any) -> Deployment:
     instances = store.instance_rows(tx, (row.project, row.environment))
     done = sum(i.release_id == row.release_id and i.state == "serving" for i in instances)
     environment = store.environment_row(tx, (row.project, row.environment))
-    return deployment_view(row, releases, done, environment.instances if environment is not None else None)
+    scaled = environment.instances if environment is not None else None
+    return deployment_view(row, releases, done, scaled, rollout_row(tx, row.id))
 
 
 def set_variable(tx: Transaction, place: Place, name: str, stored: StoredVariable, actor: str) -> None:

@@ -1,15 +1,15 @@
-"""What an environment does next. Pure: `decide(situation)` looks at facts and returns actions.
+"""What decisions about an environment are made of: facts, actions, and what holds at any time. Pure.
 
-One function serves deployments, rollbacks, restarts after a death, scaling and the quiet days
-between: all of them converge on a goal (a release and a number of instances) by the same order, one
-instance at a time: start, ready, serving, drain, stop. Each action is idempotent, and what it
-decides is recorded before it is done, so a `kill -9` between any two lines leaves a situation
-that the next call understands.
+`rollout.decide` looks at a situation and returns actions. Each action is idempotent, and what it
+decides is recorded before it is done, so a `kill -9` between any two lines leaves a situation that
+the next call understands.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from halage.environment.model import DeploymentState, InstanceState, TakenOut
+from halage.site.settings import DeploymentPlan, Policy
 
 LIVE_STATES = frozenset(
     {InstanceState.STARTING, InstanceState.READY, InstanceState.SERVING, InstanceState.DRAINING}
@@ -18,6 +18,8 @@ BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Wait before the n-th restart in a row of an instance that dies; the last one from then on."""
 STEADY_S = 60.0
 """An instance that served for so long starts again at the beginning of the back-off."""
+FULL_WEIGHT = 100
+"""Of every instance but the canaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,45 @@ class InstanceFacts:
     """For how long it has failed its check, or flapped; None: it does not."""
     taken_out: TakenOut | None = None
     """That a person wants it out of the balancer."""
+    weight: int = FULL_WEIGHT
+    """Its share of requests beside others, as the balancer was last told."""
+    check: str = ""
+    """Its last check by the balancer, in words."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether visitors get their answers from it now."""
+        is_told = self.state is InstanceState.SERVING and self.in_balancer == "serving"
+        return is_told and self.is_up and self.is_known and self.died is None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What visitors got from the instances of one release over a time."""
+
+    requests: int
+    errors: int
+    """Answers of 500 and more."""
+    p95_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutFacts:
+    """By which policy a deployment goes, and how far it is."""
+
+    policy: Policy = Policy.ROLLING_ADDITIONAL
+    plan: DeploymentPlan = DeploymentPlan()
+    batch: int = 0
+    """The batch under way: 1, 2, 3 ... ; 0 before the first."""
+    halted: str | None = None
+    """Why it stands still until a person decides; None while it goes on."""
+    verdict: str | None = None
+    """What the canary was found to be, in words; None while it is judged."""
+    new_answers: Answers | None = None
+    old_answers: Answers | None = None
+    """Since the canary serves; None when nothing is known."""
+    has_successor: bool = False
+    """Another deployment waits for this one to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +108,7 @@ class DeploymentFacts:
     """Its release command, if any, has succeeded."""
     failure: str | None = None
     """Why preparing or the release command failed, or who stopped it."""
+    rollout: RolloutFacts = RolloutFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +125,8 @@ class Situation:
     """Names of operations under way: `prepare`, `release`."""
     replace_after_s: float | None = None
     """An instance that fails its check for so long is started again; None: none is."""
+    keep_old_s: float = 0.0
+    """How long instances of the release before are kept running once they are out of the balancer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +174,10 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Tell the balancer to send requests to the instance."""
+    """Tell the balancer to send requests to the instance, by its weight beside others."""
 
     instance_id: str
+    weight: int = FULL_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +199,29 @@ class End:
     """Take the instance out of the balancer and end its process."""
 
     instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginBatch:
+    """Record that the next batch of the deployment begins."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Record what the canary was found to be: it goes on."""
+
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Record that the deployment stands still, as it is, until a person decides."""
+
+    reason: str
+    instance_id: str | None = None
+    """Whose log shows the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,54 +258,18 @@ Action = (
     | Drain
     | Withdraw
     | End
+    | BeginBatch
+    | Judged
+    | Halt
     | RollBack
     | Finish
     | LookAgain
 )
 
 
-def decide(situation: Situation) -> list[Action]:
-    """The actions to take now, in order; an empty list means: wait for news."""
-    deployment = situation.deployment
-    if deployment is None:
-        return _together(_keep(situation), _converge(situation, situation.current_release_id))
-    if deployment.state is DeploymentState.RUNNING:
-        if (turn := _reason_to_turn(situation, deployment)) is not None:
-            return [turn]
-        return _together(_keep(situation), _go_forward(situation, deployment))
-    return _together(_keep(situation), _go_back(situation, deployment))
-
-
-def _together(keeping: list[Action], going: list[Action]) -> list[Action]:
-    """Both, but nothing is begun for an instance that is let go in the same breath."""
-    leaving = {a.instance_id for a in going if isinstance(a, Move) and a.state is InstanceState.STOPPING}
-    return [a for a in keeping if getattr(a, "instance_id", None) not in leaving] + going
-
-
 def back_off_s(strikes: int) -> float:
     """Seconds to wait before an instance that died so many times in a row starts again."""
     return BACK_OFF_S[min(strikes, len(BACK_OFF_S)) - 1] if strikes else 0.0
-
-
-def _reason_to_turn(situation: Situation, deployment: DeploymentFacts) -> RollBack | None:
-    if deployment.failure is not None:
-        return RollBack(deployment.failure)
-    for instance in _live_of(situation, deployment.release_id):
-        if instance.died is not None:
-            return RollBack(f"instance {instance.id} {instance.died}", instance.id)
-        if instance.unanswered is not None and instance.state is InstanceState.STARTING:
-            return RollBack(f"instance {instance.id} {instance.unanswered}", instance.id)
-    is_late = situation.now >= deployment.deadline_at
-    if is_late and not _is_reached(situation, deployment.release_id):
-        return RollBack("the deadline of the deployment is over", _slowest(situation, deployment))
-    return None
-
-
-def _slowest(situation: Situation, deployment: DeploymentFacts) -> str | None:
-    for instance in situation.instances:
-        if instance.release_id == deployment.release_id and instance.state is InstanceState.STARTING:
-            return instance.id
-    return None
 
 
 def _protected(situation: Situation) -> set[int | None]:
@@ -250,30 +282,46 @@ def _protected(situation: Situation) -> set[int | None]:
     return {deployment.previous_release_id}
 
 
-def _keep(situation: Situation) -> list[Action]:
+def keep(situation: Situation, weight_of: Callable[[InstanceFacts], int]) -> list[Action]:
     """What holds at any time: launch what is recorded, replace what died, tell the balancer."""
     protected = _protected(situation)
     actions: list[Action] = []
     for instance in situation.instances:
-        actions += _keep_one(situation, instance, instance.release_id in protected)
+        actions += _keep_one(situation, instance, instance.release_id in protected, weight_of(instance))
     return actions
 
 
-def _keep_one(situation: Situation, instance: InstanceFacts, is_protected: bool) -> list[Action]:
+def _keep_one(situation: Situation, instance: InstanceFacts, is_protected: bool, weight: int) -> list[Action]:
     state = instance.state
     if state is InstanceState.STOPPING:
         return [] if instance.is_ending else [End(instance.id)]
+    if state is InstanceState.KEPT:
+        return _keep_aside(situation, instance, is_protected)
     if state not in LIVE_STATES:
         return []
     if state is InstanceState.STARTING and instance.died is None:
         return _start_one(situation, instance) if is_protected else []
     if instance.died is not None or not instance.is_known:
         return _replace_dead(situation, instance, is_protected)
-    if state is InstanceState.SERVING and instance.in_balancer != "serving":
-        return [Route(instance.id)]
+    if state is InstanceState.SERVING and (instance.in_balancer, instance.weight) != ("serving", weight):
+        return [Route(instance.id, weight)]
     if state is InstanceState.DRAINING and instance.in_balancer != "draining":
         return [Drain(instance.id)]
     return []
+
+
+def _keep_aside(situation: Situation, instance: InstanceFacts, is_protected: bool) -> list[Action]:
+    """One that is kept to go back to: it stays in the balancer, drained, so that it is still checked."""
+    if instance.died is not None or not instance.is_known:
+        return [Move(instance.id, InstanceState.STOPPING, instance.died or "")]
+    # A clock that was set back ends the waiting too.
+    rest = instance.since + situation.keep_old_s - situation.now
+    is_due = not 0 < rest <= situation.keep_old_s
+    if not is_protected if situation.deployment is not None else is_due:
+        return [Move(instance.id, InstanceState.STOPPING)]
+    if instance.in_balancer != "draining":
+        return [Drain(instance.id)]
+    return [] if situation.deployment is not None else [LookAgain(rest)]
 
 
 def _start_one(situation: Situation, instance: InstanceFacts) -> list[Action]:
@@ -302,107 +350,3 @@ def _restart(situation: Situation, instance: InstanceFacts, reason: str) -> Rest
         0 if was_steady or (instance.died is None and instance.unanswered is None) else instance.strikes + 1
     )
     return Restart(instance.id, situation.now + back_off_s(strikes), strikes, reason)
-
-
-def _go_forward(situation: Situation, deployment: DeploymentFacts) -> list[Action]:
-    look = LookAgain(max(deployment.deadline_at - situation.now, 0.0))
-    if not deployment.is_prepared:
-        return [look] if "prepare" in situation.busy else [Prepare(), look]
-    if not deployment.is_released:
-        return [look] if "release" in situation.busy else [RunReleaseCommand(), look]
-    actions = _converge(situation, deployment.release_id)
-    if not actions and _is_reached(situation, deployment.release_id) and _is_quiet(situation):
-        return [Finish(DeploymentState.SUCCEEDED)]
-    return [*actions, look]
-
-
-def _go_back(situation: Situation, deployment: DeploymentFacts) -> list[Action]:
-    goal = deployment.previous_release_id
-    actions = _converge(situation, goal)
-    is_back = not _others(situation, goal) and (goal is None or _is_reached(situation, goal))
-    if not actions and is_back and _is_quiet(situation):
-        return [Finish(DeploymentState.ROLLED_BACK if goal is not None else DeploymentState.FAILED)]
-    if situation.now >= deployment.deadline_at:
-        return [*actions, Finish(DeploymentState.FAILED)]
-    return [*actions, LookAgain(max(deployment.deadline_at - situation.now, 0.0))]
-
-
-def _live_of(situation: Situation, release_id: int | None) -> list[InstanceFacts]:
-    return [
-        i
-        for i in situation.instances
-        if i.release_id == release_id
-        and i.state in (InstanceState.STARTING, InstanceState.READY, InstanceState.SERVING)
-    ]
-
-
-def _others(situation: Situation, release_id: int | None) -> list[InstanceFacts]:
-    return [i for i in situation.instances if i.release_id != release_id and i.state in LIVE_STATES]
-
-
-def _is_reached(situation: Situation, release_id: int) -> bool:
-    live = _live_of(situation, release_id)
-    serving = [i for i in live if i.state is InstanceState.SERVING and i.in_balancer == "serving"]
-    return len(live) == len(serving) >= situation.wanted and not _others(situation, release_id)
-
-
-def _is_quiet(situation: Situation) -> bool:
-    return all(i.state is not InstanceState.STOPPING for i in situation.instances)
-
-
-def _is_rolling_back(situation: Situation) -> bool:
-    deployment = situation.deployment
-    return deployment is not None and deployment.state is DeploymentState.ROLLING_BACK
-
-
-def _converge(situation: Situation, goal: int | None) -> list[Action]:
-    """One step towards `wanted` serving instances of `goal`, and none of anything else."""
-    mine, others = _live_of(situation, goal), _others(situation, goal)
-    leaving: list[Action] = _let_go(situation)
-    serving = [i for i in mine if i.state is InstanceState.SERVING]
-    if unneeded := _unneeded(mine, situation.wanted):
-        return [*leaving, *(Move(i.id, InstanceState.STOPPING) for i in unneeded)]
-    if ready := [i for i in mine if i.state is InstanceState.READY]:
-        return [*leaving, Move(ready[0].id, InstanceState.SERVING)]
-    idle = [i for i in others if i.state in (InstanceState.STARTING, InstanceState.READY)]
-    if idle and (serving or goal is None or _is_rolling_back(situation)):
-        return [*leaving, *(Move(i.id, InstanceState.STOPPING) for i in idle)]
-    if leaving:
-        return leaving
-    others_serving = [i for i in others if i.state is InstanceState.SERVING]
-    if others_serving and goal is None:
-        return [Move(i.id, InstanceState.DRAINING) for i in others_serving]
-    if others_serving and serving and len(serving) + len(others_serving) > situation.wanted:
-        return [Move(others_serving[0].id, InstanceState.DRAINING)]
-    is_starting = any(i.state is InstanceState.STARTING for i in mine)
-    if is_starting and others_serving:
-        return []  # one at a time while there is something to protect; else all together
-    if goal is not None and len(mine) < situation.wanted:
-        return [CreateInstance(goal)]
-    if len(serving) > situation.wanted and all(i.died is None and i.is_known for i in serving):
-        # Who gets no requests goes first: what visitors reach never falls below what is wanted.
-        return [Move(min(serving, key=lambda i: i.is_up).id, InstanceState.DRAINING)]
-    return []
-
-
-def _unneeded(mine: list[InstanceFacts], wanted: int) -> list[InstanceFacts]:
-    """Of more instances than are wanted, those that serve nobody yet: the last ones made first."""
-    idle = [i for i in mine if i.state is not InstanceState.SERVING]
-    # One that keeps dying is no use to wait for.
-    idle.sort(key=lambda i: i.strikes > 0)
-    surplus = max(len(mine) - wanted, 0)
-    return idle[len(idle) - min(surplus, len(idle)) :]
-
-
-def _let_go(situation: Situation) -> list[Action]:
-    """End what has drained; while something drains, look again soon."""
-    actions: list[Action] = []
-    for instance in situation.instances:
-        if instance.state is not InstanceState.DRAINING:
-            continue
-        is_over = situation.now - instance.since >= situation.drain_timeout_s
-        if instance.in_balancer == "draining" and (instance.sessions == 0 or is_over):
-            actions.append(Move(instance.id, InstanceState.STOPPING))
-        else:
-            actions.append(LookAgain(0.05))
-    return actions

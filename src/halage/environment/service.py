@@ -17,10 +17,14 @@ from halage.environment.logs import follow_lines, last_lines
 from halage.environment.machinery import Machinery
 from halage.environment.model import Deployment, Environment, InstanceState, LogLine, Release, Variable
 from halage.environment.orders import DeploymentOrder
+from halage.environment.planning import RolloutPlan, plan_rollout
+from halage.environment.reporting import Report, make_report, read_course
 from halage.environment.routing import route_name
+from halage.environment.settings.tables import forget_settings
 from halage.environment.store import Place
 from halage.environment.views import environment_view, release_view, variable_view
 from halage.site.model import EnvironmentPlan
+from halage.site.settings import Policy
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _OWN_VARIABLES = frozenset({"HOST", "PORT", "HOME", "TMPDIR", "PATH"})
@@ -65,8 +69,7 @@ class Environments:
             statuses = await self._m.balancer.status(route_name(place))
         except BalancerDown:
             statuses = None
-        port = "" if self._public_port == 80 else f":{self._public_port}"
-        urls = tuple(f"http://{host}{port}/" for host in self._m.routing.hosts(place))
+        urls = self._m.routing.urls(place, self._public_port)
         return environment_view(rows, statuses, urls, self._controller.vitals)
 
     # -- make and remove
@@ -87,6 +90,7 @@ class Environments:
         for place in places:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
+        await self._m.database.run(forget_settings, project)
         self._controller.note_change()
         await self._m.routing.change(dict.fromkeys(places))
         await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
@@ -110,10 +114,35 @@ class Environments:
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)
 
+    async def swap(self, project: str, name: str, *, actor: str) -> Deployment:
+        """Exchange the instances that serve and those that are kept: at once. Raises NothingToReturnTo."""
+        place = (project, name)
+        deployment_id, superseded = await self._m.database.run(orders.order_swap, place, actor)
+        self._controller.wake(place)
+        self._controller.tell(superseded)
+        return await self.deployment(deployment_id)
+
+    async def plan(
+        self, project: str, name: str, *, number: int | None = None, policy: Policy | None = None
+    ) -> RolloutPlan:
+        """What a restart, or the return to a release, would do. Nothing is begun.
+
+        Raises NoSuchRelease, NothingDeployed, NothingToReturnTo.
+        """
+        deadline_s = self._m.limits.deadline_s
+        return await self._m.database.run(plan_rollout, (project, name), number, policy, deadline_s)
+
+    async def report(self, deployment_id: int) -> Report:
+        """What a deployment did, phase by phase, and what visitors got meanwhile. Raises NoSuchDeployment."""
+        course = await self._m.database.run(read_course, deployment_id)
+        return await make_report(course, self._m.traffic, self._m.clock.now())
+
     async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
         """Replace every instance, one at a time: the same bundle with today's variables."""
         place = (project, name)
-        deployment_id, superseded = await self._m.database.run(orders.order_restart, place, actor)
+        deployment_id, superseded = await self._m.database.run(
+            orders.order_restart, place, actor, self._m.limits.deadline_s
+        )
         self._controller.wake(place)
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)

@@ -11,7 +11,7 @@ from halage.base.errors import HalageError
 from halage.base.ids import new_id
 from halage.base.tasks import Tasks
 from halage.compute.model import Account, Exit
-from halage.environment import ledger, store
+from halage.environment import ledger, rollouts, store
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import (
@@ -27,10 +27,13 @@ from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.routing import route_name
 from halage.environment.rules import (
     Action,
+    BeginBatch,
     CreateInstance,
     Drain,
     End,
     Finish,
+    Halt,
+    Judged,
     Launch,
     Move,
     Prepare,
@@ -48,6 +51,8 @@ RELEASE_GRACE_S = 2.0
 RESTART_GRACE_S = 2.0
 """What an instance that lives but fails gets to end by itself: its address is needed for the next attempt."""
 RELEASE_UNIT = "r-"
+
+_Work = Callable[[Place, ledger.Book], Coroutine[Any, Any, None]]
 
 
 def release_unit(deployment_id: int) -> str:
@@ -84,9 +89,9 @@ class Steps:
         """Carry out one action."""
         match action:
             case Prepare():
-                self._beside(place, "prepare", book, self._prepare(place, book))
+                self._beside(place, "prepare", book, self._prepare)
             case RunReleaseCommand():
-                self._beside(place, "release", book, self._run_release_command(place, book))
+                self._beside(place, "release", book, self._run_release_command)
             case CreateInstance(release_id):
                 await self._create(place, release_id, book)
             case Launch(instance_id):
@@ -95,8 +100,8 @@ class Steps:
                 await self._move(book.instance(instance_id), state, reason)
             case Restart(instance_id):
                 await self._restart(place, book.instance(instance_id), action)
-            case Route(instance_id):
-                await self._route(place, book.instance(instance_id), book)
+            case Route(instance_id, weight):
+                await self._route(place, book.instance(instance_id), weight, book)
             case Drain(instance_id):
                 await self._m.balancer.drain(route_name(place), instance_id)
                 self._fleet.observe(copy_of(book.instance(instance_id))).in_balancer = "draining"
@@ -107,6 +112,13 @@ class Steps:
                 row = book.instance(instance_id)
                 self._busy[place].add(ending(instance_id))
                 self._tasks.start(self._end(place, row, book), f"end {instance_id}")
+            case BeginBatch(number):
+                deployment_id = book.under_way.id
+                await self._m.database.run(rollouts.update_rollout, deployment_id, batch=number)
+            case Judged(verdict):
+                await self._m.database.run(ledger.judged, book.under_way.id, verdict)
+            case Halt(reason, instance_id):
+                await self._halt(place, reason, instance_id, book)
             case RollBack(reason, instance_id):
                 await self._roll_back(place, reason, instance_id, book)
             case Finish(state):
@@ -118,15 +130,14 @@ class Steps:
         """Let a waiting deployment run, unless a newer run's release is there already."""
         waiting = book.waiting
         assert waiting is not None
-        deadline_at = self._m.clock.now() + self._m.limits.deadline_s
-        superseded = await self._m.database.run(ledger.begin, waiting.id, deadline_at)
+        outcome = await self._m.database.run(ledger.begin, waiting.id, self._m.limits.deadline_s)
         log.info(
-            "deployment superseded" if superseded else "deployment started",
+            f"deployment {outcome}",
             action="environment:Deploy",
             subject=route_name(place),
             deployment=waiting.id,
         )
-        if not superseded:
+        if outcome == "started":
             await self._take_route(place, book.releases[waiting.release_id], waiting.id)
 
     async def take_turn(self, deployment_id: int) -> None:
@@ -151,20 +162,18 @@ class Steps:
                 ledger.fail, deployment_id, f"the balancer refuses its route: {reason}"
             )
 
-    def _beside(self, place: Place, name: str, book: ledger.Book, work: Coroutine[Any, Any, None]) -> None:
+    def _beside(self, place: Place, name: str, book: ledger.Book, work: _Work) -> None:
         self._busy[place].add(name)
-        task = self._finish_beside(place, name, book.under_way.id, work)
+        task = self._finish_beside(place, name, book, work)
         self._tasks.start(task, f"{name} {route_name(place)}")
 
-    async def _finish_beside(
-        self, place: Place, name: str, deployment_id: int, work: Coroutine[Any, Any, None]
-    ) -> None:
+    async def _finish_beside(self, place: Place, name: str, book: ledger.Book, work: _Work) -> None:
         """What goes wrong in a way that nobody foresaw fails the deployment, and nothing else."""
         try:
-            await work
+            await work(place, book)
         except Exception as error:
             log.exception("step failed", action=f"environment:{name}", subject=route_name(place))
-            await self._m.database.insist(ledger.fail, deployment_id, f"{name} failed: {error!r}")
+            await self._m.database.insist(ledger.fail, book.under_way.id, f"{name} failed: {error!r}")
         finally:
             self._busy[place].discard(name)
             self._wake(place)
@@ -227,11 +236,23 @@ class Steps:
         for place, names in needed.items():
             self._m.places.prune_private(place, names)
 
+    async def _tail_of(self, instance_id: str | None, book: ledger.Book) -> str:
+        if instance_id is None:
+            return ""
+        return await self._fleet.tail(copy_of(book.instance(instance_id)).unit_id)
+
+    async def _halt(self, place: Place, reason: str, instance_id: str | None, book: ledger.Book) -> None:
+        tail = await self._tail_of(instance_id, book)
+        await self._m.database.run(ledger.halt, book.under_way.id, reason, tail)
+        log.warning(
+            "deployment stands still", action="environment:Halt", subject=route_name(place), reason=reason
+        )
+
     async def _roll_back(self, place: Place, reason: str, instance_id: str | None, book: ledger.Book) -> None:
-        tail = ""
-        if instance_id is not None:
-            tail = await self._fleet.tail(copy_of(book.instance(instance_id)).unit_id)
-        deadline_at = self._m.clock.now() + self._m.limits.deadline_s
+        tail = await self._tail_of(instance_id, book)
+        release = book.releases[book.under_way.release_id]
+        plan = Configuration.from_document(release.configuration).plan(place[1]).deployments
+        deadline_at = self._m.clock.now() + (plan.deadline_s or self._m.limits.deadline_s)
         await self._m.database.run(ledger.roll_back, book.under_way.id, reason, tail, deadline_at)
         unit_id = release_unit(book.under_way.id)
         await self._m.compute.stop(unit_id, RELEASE_GRACE_S)
@@ -285,7 +306,9 @@ class Steps:
         )
 
     async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
-        address, port = choose_address(await self._m.database.run(store.used_ports))
+        plan = Configuration.from_document(book.releases[release_id].configuration).plan(place[1])
+        used = await self._m.database.run(store.used_ports)
+        address, port = choose_address(used, plan.network.private_range)
         values = {
             "id": new_id("i"),
             "project": place[0],
@@ -318,15 +341,17 @@ class Steps:
         await self._m.database.run(ledger.restart, row, action.at, action.strikes, action.reason)
         await self._fleet.stop(copy_of(row), RESTART_GRACE_S)
 
-    async def _route(self, place: Place, row: Any, book: ledger.Book) -> None:
+    async def _route(self, place: Place, row: Any, weight: int, book: ledger.Book) -> None:
         start = self._m.clock.monotonic()
         # Old and new instances are checked by the path of their own release.
         plan = Configuration.from_document(book.releases[row.release_id].configuration).plan(place[1])
-        target = Target(row.id, row.address, row.port, check_path=plan.health.path)
+        target = Target(row.id, row.address, row.port, weight, check_path=plan.health.path)
         await self._m.balancer.add(route_name(place), target)
-        self._fleet.observe(copy_of(row)).in_balancer = "serving"
+        seen = self._fleet.observe(copy_of(row))
+        seen.in_balancer, seen.weight = "serving", weight
         elapsed = self._m.clock.monotonic() - start
-        await self._m.database.run(store.add_phase, row.deployment_id, "route", elapsed)
+        deployment_id = book.deployment.id if book.deployment is not None else row.deployment_id
+        await self._m.database.run(store.add_phase, deployment_id, "route", elapsed)
 
     async def _end(self, place: Place, row: Any, book: ledger.Book) -> None:
         copy = copy_of(row)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -23,8 +24,10 @@ from sqlalchemy.engine import Row
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment.certificates.store import certificates_table
 from halage.environment.health_tables import health_changes_table
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollouts import delete_rollouts, rollout_row
 
 environments_table = Table(
     "environments",
@@ -117,6 +120,7 @@ instances_table = Table(
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("taken_out", Document),
+    Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment"),
 )
 
@@ -216,6 +220,11 @@ def set_release_state(tx: Transaction, release_id: int, state: str) -> None:
     tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(state=state))
 
 
+def update_release(tx: Transaction, release_id: int, /, **values: Any) -> None:
+    """Change columns of a release that has not begun."""
+    tx.execute(update(releases_table).where(releases_table.c.id == release_id).values(**values))
+
+
 def insert_deployment(tx: Transaction, place: Place, values: Mapping[str, Any]) -> int:
     """Add a waiting deployment; returns its id."""
     row = {
@@ -257,12 +266,12 @@ def deployments_in(tx: Transaction, states: Iterable[str], place: Place | None =
     return list(tx.execute(query.order_by(table.c.id)))
 
 
-def last_deployments(tx: Transaction) -> dict[Place, Row[Any]]:
-    """The newest deployment of each environment, whatever became of it."""
+def present_deployments(tx: Transaction) -> list[Row[Any]]:
+    """Of each environment the deployment under way and the newest one, oldest first."""
     table = deployments_table
     newest = select(func.max(table.c.id)).group_by(table.c.project, table.c.environment)
-    rows = tx.execute(select(table).where(table.c.id.in_(newest)))
-    return {(row.project, row.environment): row for row in rows}
+    query = select(table).where(or_(table.c.id.in_(newest), table.c.state.in_(OPEN_DEPLOYMENTS)))
+    return list(tx.execute(query.order_by(table.c.id)))
 
 
 def update_deployment(tx: Transaction, deployment_id: int, /, **values: Any) -> None:
@@ -319,9 +328,12 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
     instances = select(instances_table.c.id).where(instances_table.c.project == project)
     deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
     deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+    delete_rollouts(tx, deleted.deployments)
     tables = (instances_table, deployments_table, releases_table, variables_table, environments_table)
     for table in (*tables, health_changes_table):
         tx.execute(delete(table).where(table.c.project == project))
+    certificates = certificates_table.c.name
+    tx.execute(delete(certificates_table).where(certificates.startswith(f"{project}.", autoescape=True)))
     return deleted
 
 
@@ -334,6 +346,8 @@ class EnvironmentRows:
     releases: dict[int, Row[Any]]
     deployment: Row[Any] | None
     variables: list[Row[Any]]
+    rollout: Row[Any] | None = None
+    """Of the deployment, while it is under way."""
 
 
 def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRows:
@@ -347,4 +361,5 @@ def environment_rows_of(tx: Transaction, environment: Row[Any]) -> EnvironmentRo
         wanted |= {row.release_id, row.previous_release_id}
     releases = releases_by_id(tx, wanted)
     deployment = latest[0] if latest else None
-    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place))
+    rollout = rollout_row(tx, open_ones[0].id) if open_ones else None
+    return EnvironmentRows(environment, instances, releases, deployment, variable_rows(tx, place), rollout)

@@ -1,8 +1,9 @@
-"""What is done with instances that fail and with those that people took out, over `rules.decide`. Pure."""
+"""What is done with instances that fail and with those that people took out, over what is decided. Pure."""
 
 from dataclasses import replace
 
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollout.decide import decide
 from halage.environment.rules import (
     STEADY_S,
     Action,
@@ -15,7 +16,6 @@ from halage.environment.rules import (
     Situation,
     Withdraw,
     back_off_s,
-    decide,
 )
 
 

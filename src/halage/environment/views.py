@@ -17,8 +17,10 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.environment.rollout.strategy import strategy_of
 from halage.environment.standing import Standing, signs_of
 from halage.environment.vitals import Vitals
+from halage.site.settings import Policy
 
 PHASE_ORDER = ("prepare", "release command", "boot", "route", "drain", "stop")
 
@@ -46,7 +48,11 @@ def variable_view(row: Any) -> Variable:
 
 
 def deployment_view(
-    row: Any, releases: Mapping[int, Any], done: int = 0, scaled: int | None = None
+    row: Any,
+    releases: Mapping[int, Any],
+    done: int = 0,
+    scaled: int | None = None,
+    rollout: Any | None = None,
 ) -> Deployment:
     """A deployment with its releases; `done` counts the instances that serve its release now.
 
@@ -54,8 +60,13 @@ def deployment_view(
     """
     release = releases[row.release_id]
     wanted = row.wanted
+    batches = 0
     if wanted is None:
-        wanted = Configuration.from_document(release.configuration).wanted(row.environment, scaled)
+        configuration = Configuration.from_document(release.configuration)
+        wanted = configuration.wanted(row.environment, scaled)
+        if rollout is not None:
+            plan = configuration.plan(row.environment).deployments
+            batches = strategy_of(Policy(rollout.policy), plan, wanted).batches
     is_done = row.state == DeploymentState.SUCCEEDED
     names = sorted(row.phases, key=lambda name: PHASE_ORDER.index(name))
     previous = releases.get(row.previous_release_id) if row.previous_release_id else None
@@ -78,6 +89,10 @@ def deployment_view(
         created_by=row.created_by,
         run_id=row.run_id,
         log_tail=row.log_tail,
+        policy=rollout.policy if rollout is not None else None,
+        phase=rollout.timeline[-1][0] if rollout is not None and rollout.timeline and batches else "",
+        batch=rollout.batch if rollout is not None else 0,
+        batches=batches,
     )
 
 
@@ -139,7 +154,7 @@ def environment_view(
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
         done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in instances)
-        deployment = deployment_view(rows.deployment, rows.releases, done, scaled)
+        deployment = deployment_view(rows.deployment, rows.releases, done, scaled, rows.rollout)
     return Environment(
         project=environment.project,
         name=environment.name,

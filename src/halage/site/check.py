@@ -5,7 +5,9 @@ from pathlib import Path
 
 from halage.site.model import EnvironmentPlan, Kind, Site
 from halage.site.read import read_site
+from halage.site.settings import Policy
 from halage.site.tree import DirectoryTree
+from halage.site.values import duration
 
 
 def check_directory(path: Path, types: Collection[str]) -> Site:
@@ -53,16 +55,14 @@ def _environment(plan: EnvironmentPlan) -> str:
         f"healthy when GET {health.path} answers within {duration(health.timeout_s)}, "
         f"asked every {duration(health.interval_s)}",
     ]
+    if plan.deployments.policy is not Policy.ROLLING_ADDITIONAL:
+        lines.append(f"deployed {plan.deployments.policy.replace('_', ' ')}")
+    lines += [f"{each.name}: {each.instances} of {each.command}" for each in plan.processes]
+    said = sorted(
+        {path.partition(".")[0] for path in plan.said} & {"scaling", "balancer", "network", "schedule"}
+    )
+    if said:
+        lines.append(f"with settings of {', '.join(said)}")
     if plan.detailed_monitoring:
         lines.append("measured every second")
     return "\n".join([*lines, *(f"also at {domain}" for domain in plan.domains)])
-
-
-def duration(seconds: float) -> str:
-    """Seconds as they are written in halage.toml: 90 is `90s`, 300 is `5m`, 0.5 is `500ms`."""
-    if seconds and seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    for unit, size in (("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

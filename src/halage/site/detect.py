@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ class Defaults:
     persistent: tuple[str, ...] = ()
     document_root: str = "."
     reports: tuple[str, ...] = field(default=REPORTS)
+    processes: Mapping[str, str] = field(default_factory=dict)
+    """What the Procfile names beside `web` and `release`."""
 
 
 def detect_kind(tree: Tree) -> Kind | None:
@@ -71,6 +74,7 @@ def defaults_of(kind: Kind, tree: Tree) -> Defaults:
         release_command=processes.get("release", of_kind.release_command),
         persistent=of_kind.persistent,
         document_root=of_kind.document_root,
+        processes={name: line for name, line in processes.items() if name not in ("web", "release")},
     )
 
 

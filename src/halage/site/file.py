@@ -2,31 +2,21 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from halage.site.environment_tables import DAY_S, EnvironmentTable, Table
 from halage.site.model import Kind
 from halage.site.values import (
-    Branches,
     Command,
     Commands,
     DocumentRoot,
-    Domains,
     Reports,
     Seconds,
     SitePaths,
-    TypeName,
     UrlPath,
     Variables,
     check_environments,
 )
-
-DAY_S = 86400.0
-
-
-class Table(BaseModel):
-    """A table of the file, in which a key that is not known is refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class BuildTable(Table):
@@ -76,42 +66,6 @@ class RunTable(Table):
     """How long an instance may take to end after SIGTERM."""
     metrics: UrlPath | None = None
     """Path at which each instance answers in Prometheus' text format; its metrics are taken from there."""
-
-
-class HealthTable(Table):
-    """How an instance shows that it is well."""
-
-    path: UrlPath = "/"
-    """Asked by GET; an answer of 2xx or 3xx is well."""
-    interval: Seconds = Field(default=2.0, ge=0.1, le=300)
-    """Time between two checks."""
-    timeout: Seconds = Field(default=5.0, ge=0.1, le=300)
-    """An answer that takes longer has failed."""
-    rise: int = Field(default=2, ge=1, le=20)
-    """Passed checks in a row until it is well again."""
-    fall: int = Field(default=3, ge=1, le=20)
-    """Failed checks in a row until it is taken out."""
-
-
-class EnvironmentTable(Table):
-    """One environment, such as dev, preprod or prod."""
-
-    branch: Branches | None = None
-    """The branch (or a list, or a pattern) that is deployed to it, in place of the default flow."""
-    instances: int | None = Field(default=None, ge=1, le=50)
-    """How many instances serve it."""
-    type: TypeName = "micro"
-    """The size of an instance."""
-    health: HealthTable = HealthTable()
-    """How an instance shows that it is well."""
-    domains: Domains = []
-    """Host names of its own, besides the one that Halage gives."""
-    approval: bool | None = None
-    """Whether a person must approve each deployment to it."""
-    env: Variables = {}
-    """Variables of this environment only; they win over [env]."""
-    detailed_monitoring: bool = False
-    """Measure it every second instead of every 10."""
 
 
 class SiteFile(Table):

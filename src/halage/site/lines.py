@@ -2,9 +2,10 @@
 
 import re
 import tomllib
+from collections import Counter
 
 Location = tuple[str | int, ...]
-_HEADER = re.compile(r"\s*\[\[?(?P<keys>[^\[\]]+)\]\]?\s*(#.*)?")
+_HEADER = re.compile(r"\s*\[(?P<of_many>\[)?(?P<keys>[^\[\]]+)\]\]?\s*(#.*)?")
 _ENTRY = re.compile(r"""\s*(?P<keys>(?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
@@ -15,11 +16,10 @@ def line_of(text: str, location: Location) -> int | None:
     A best effort that reads line by line: a key within an inline table or a multi-line value is
     given the line of that value's own key. None when not even the outermost table is found.
     """
-    keys = tuple(part for part in location if isinstance(part, str))
     lines = _lines_by_key(text)
-    for length in range(len(keys), 0, -1):
-        if keys[:length] in lines:
-            return lines[keys[:length]]
+    for length in range(len(location), 0, -1):
+        if location[:length] in lines:
+            return lines[location[:length]]
     return None
 
 
@@ -29,16 +29,24 @@ def line_of_syntax_error(error: tomllib.TOMLDecodeError, text: str) -> int:
     return int(match[1]) if match else max(1, len(text.splitlines()))
 
 
-def _lines_by_key(text: str) -> dict[tuple[str, ...], int]:
-    lines: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
+def _lines_by_key(text: str) -> dict[Location, int]:
+    lines: dict[Location, int] = {}
+    around: dict[Location, int] = {}
+    table: Location = ()
+    counts: Counter[Location] = Counter()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.fullmatch(line):
             table = _parts(header["keys"])
             lines.setdefault(table, number)
+            for length in range(1, len(table)):
+                around.setdefault(table[:length], number)
+            if header["of_many"]:
+                counts[table] += 1
+                table = (*table, counts[table] - 1)
+                lines[table] = number
         elif entry := _ENTRY.match(line):
             lines.setdefault(table + _parts(entry["keys"]), number)
-    return lines
+    return {**around, **lines}
 
 
 def _parts(keys: str) -> tuple[str, ...]:

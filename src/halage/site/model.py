@@ -1,7 +1,7 @@
 """A site as Halage understands it: what its halage.toml says over the defaults of its kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from halage.site.settings import (
@@ -100,6 +100,8 @@ class EnvironmentPlan:
     health_rules: HealthRules = HealthRules()
     notifications: tuple[Notification, ...] = ()
     schedule: SchedulePlan = SchedulePlan()
+    said: tuple[str, ...] = ()
+    """The paths of the settings that halage.toml gives; the others are defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,5 @@ class Site:
     environments: Mapping[str, EnvironmentPlan]
     flow: tuple[FlowRule, ...]
     warnings: tuple[str, ...] = ()
+    procfile: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of processes that the Procfile names beside `web` and `release`, with their commands."""

@@ -15,6 +15,7 @@ from halage.site.file import SiteFile
 from halage.site.lines import Location, line_of
 
 _ALLOWED = {
+    "missing": "a value, which must be there",
     "string_type": "text in quotes",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -26,9 +27,12 @@ _ALLOWED = {
 _SHOWN_CHARACTERS = 80
 
 
-def problems_of(error: ValidationError, text: str) -> list[Problem]:
-    """One problem for each thing that pydantic found in the file with this text."""
-    return [_problem(details, text) for details in error.errors(include_url=False)]
+def problems_of(error: ValidationError, text: str, place: Location = ()) -> list[Problem]:
+    """One problem for each thing that pydantic found in the file with this text.
+
+    `place` is the path of the table that it looked at, where that is not the whole file.
+    """
+    return [_problem(details, text, place) for details in error.errors(include_url=False)]
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
@@ -43,7 +47,8 @@ def written(location: Location) -> str:
     if len(names) < 2:
         return names[0] if names else ""
     table = ".".join(names[:-1])
-    return f"[{table}] {names[-1]}"
+    is_of_many = len(location) > 2 and isinstance(location[-2], int)
+    return f"[[{table}]] {names[-1]}" if is_of_many else f"[{table}] {names[-1]}"
 
 
 def shown(value: Any) -> str:
@@ -52,21 +57,21 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
 
 
-def _problem(details: ErrorDetails, text: str) -> Problem:
-    location = _in_file(details["loc"])
+def _problem(details: ErrorDetails, text: str, place: Location) -> Problem:
+    location = (*place, *_in_file(details["loc"]))
     line = line_of(text, location)
     if details["type"] == "extra_forbidden":
         return _unknown_key(location, line)
-    return Problem(written(location), shown(details["input"]), _allowed(details), line)
+    return Problem(written(location), shown(details["input"]), _allowed(details, location), line)
 
 
 def _in_file(location: Location) -> Location:
     return tuple(part for part in location if part != "[key]")
 
 
-def _allowed(details: ErrorDetails) -> str:
+def _allowed(details: ErrorDetails, location: Location) -> str:
     context = details.get("ctx", {})
-    least, most = _bounds(details["loc"])
+    least, most = _bounds(location)
     if least is not None and most is not None and details["type"] in _NUMERIC:
         return f"from {least:g} to {most:g}"
     if "expected" in context:
@@ -78,6 +83,8 @@ _NUMERIC = frozenset({"greater_than_equal", "less_than_equal", "int_type", "int_
 
 
 def _bounds(location: Location) -> tuple[float | None, float | None]:
+    if not location:
+        return None, None
     table = _table_at(location[:-1])
     field = table.model_fields.get(str(location[-1])) if table else None
     least: float | None = None
@@ -102,11 +109,17 @@ def _unknown_key(location: Location, line: int | None) -> Problem:
 
 
 def _paths_of(name: str) -> list[tuple[str, ...]]:
-    return [(*path, name) for path, table in tables().items() if path and name in table.model_fields]
+    # A table that stands in several places (scaling) is named at the first one.
+    first = {table: path for path, table in reversed(list(tables().items()))}
+    return [
+        (*path, name) for table, path in reversed(list(first.items())) if path and name in table.model_fields
+    ]
 
 
 def tables() -> Mapping[tuple[str, ...], type[BaseModel]]:
-    """Every table of the file by its path; `NAME` stands for the name of an environment."""
+    """Every table of the file by its path; `NAME` stands for the name of an environment, `KIND` for a
+    kind of process.
+    """
     found: dict[tuple[str, ...], type[BaseModel]] = {}
     _collect((), SiteFile, found)
     return found
@@ -117,7 +130,10 @@ def _collect(path: tuple[str, ...], table: type[BaseModel], found: dict[tuple[st
     for name, field in table.model_fields.items():
         for inner in _models_in(field.annotation):
             is_named = typing.get_origin(field.annotation) is dict
-            _collect((*path, name, "NAME") if is_named else (*path, name), inner, found)
+            _collect((*path, name, _NAMED[name]) if is_named else (*path, name), inner, found)
+
+
+_NAMED = {"environments": "NAME", "processes": "KIND"}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -128,7 +144,15 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _table_at(location: Location) -> type[BaseModel] | None:
-    path = tuple(str(part) for part in location)
-    if path[:1] == ("environments",) and len(path) > 1:
-        path = (path[0], "NAME", *path[2:])
-    return tables().get(path)
+    """The table at a location: the names and numbers of tables that are one of many are passed over."""
+    table: type[BaseModel] = SiteFile
+    parts = list(location)
+    while parts:
+        field = table.model_fields.get(str(parts.pop(0)))
+        inner = _models_in(field.annotation) if field is not None else []
+        if field is None or not inner:
+            return None
+        if typing.get_origin(field.annotation) in (dict, list) and parts:
+            parts.pop(0)
+        table = inner[0]
+    return table

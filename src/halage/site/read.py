@@ -2,31 +2,32 @@
 
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from halage.site.detect import PHP_SESSIONS, Defaults, defaults_of, detect_kind, signs_of_kinds
+from halage.site.environment_tables import EnvironmentTable
 from halage.site.errors import FILE, Problem, SiteInvalid
-from halage.site.file import EnvironmentTable, RunTable, SiteFile
-from halage.site.flow import GUARDED_BY_DEFAULT, STANDARD_ENVIRONMENTS, check_flow, compose_flow
+from halage.site.file import RunTable, SiteFile
+from halage.site.fit import misfits
+from halage.site.flow import STANDARD_ENVIRONMENTS, check_flow, compose_flow
 from halage.site.lines import line_of, line_of_syntax_error
 from halage.site.model import (
     BuildPlan,
     EnvironmentPlan,
     FlowRule,
-    HealthPlan,
     Kind,
     RunPlan,
     Site,
     TestPlan,
 )
+from halage.site.plans import plan_of, said_in
 from halage.site.problems import problems_of, shown, written
 from halage.site.tree import Tree
 from halage.site.values import looks_secret
 
-_INSTANCES = {"prod": 2}
 _START_EXAMPLES = {
     Kind.PYTHON: 'start = "gunicorn --bind $HOST:$PORT app:application" or '
     'start = "uvicorn --host $HOST --port $PORT app:application"',
@@ -34,8 +35,12 @@ _START_EXAMPLES = {
 }
 
 
-def read_site(tree: Tree, *, types: Collection[str]) -> Site:
+def read_site(
+    tree: Tree, *, types: Collection[str], read_expression: Callable[[str], str | None] | None = None
+) -> Site:
     """The site that these files make, on a server with these instance types.
+
+    `read_expression` says what is wrong with an expression over metrics, where that can be told.
 
     Raises SiteInvalid with every problem that was found, not only the first.
     """
@@ -47,7 +52,7 @@ def read_site(tree: Tree, *, types: Collection[str]) -> Site:
     ]
     file: SiteFile | None = None
     try:
-        file = SiteFile.model_validate(raw, context={"types": types})
+        file = SiteFile.model_validate(raw, context={"types": types, "read_expression": read_expression})
     except ValidationError as error:
         problems = [*problems_of(error, text), *problems]
     kind = detect_kind(tree) if file is None or file.kind is None else file.kind
@@ -57,8 +62,10 @@ def read_site(tree: Tree, *, types: Collection[str]) -> Site:
         defaults = defaults_of(kind, tree)
         problems += _check_run(kind, file.run, defaults)
         problems += _check_tests(file, defaults)
+        plans = _plans(file, raw, defaults, types)
+        problems += _check_fit(plans, file, text)
         if not problems:
-            return _compose(file, kind, defaults, types)
+            return _compose(file, kind, defaults, plans)
     placed = [_placed(problem, text) for problem in problems]
     raise SiteInvalid(tuple(sorted(placed, key=lambda problem: problem.line or 0)))
 
@@ -152,11 +159,31 @@ def _no_kind() -> Problem:
     )
 
 
-def _compose(file: SiteFile, kind: Kind, defaults: Defaults, types: Collection[str]) -> Site:
-    branches = {name: table.branch for name, table in file.environments.items() if table.branch}
+def _plans(
+    file: SiteFile, raw: dict[str, Any], defaults: Defaults, types: Collection[str]
+) -> dict[str, EnvironmentPlan]:
+    """Those that are there without being named, and those of the file."""
     tables = {name: file.environments.get(name, EnvironmentTable()) for name in STANDARD_ENVIRONMENTS}
     tables |= file.environments
-    plans = {name: _environment(name, table, types) for name, table in tables.items()}
+    said = _mapping(raw, "environments")
+    return {
+        name: plan_of(name, table, said_in(said.get(name, {})), defaults.processes, types)
+        for name, table in tables.items()
+    }
+
+
+def _check_fit(plans: Mapping[str, EnvironmentPlan], file: SiteFile, text: str) -> list[Problem]:
+    problems: list[Problem] = []
+    for name in file.environments:
+        for misfit in misfits(plans[name]):
+            location = ("environments", name, *misfit.path)
+            line = line_of(text, location)
+            problems.append(Problem(written(location), misfit.found, misfit.allowed, line))
+    return problems
+
+
+def _compose(file: SiteFile, kind: Kind, defaults: Defaults, plans: Mapping[str, EnvironmentPlan]) -> Site:
+    branches = {name: table.branch for name, table in file.environments.items() if table.branch}
     guarded = [name for name, plan in plans.items() if plan.approval]
     flow = compose_flow(file.flow, branches, guarded)
     reached = {stage for rule in flow for stage in rule.stages}
@@ -169,7 +196,8 @@ def _compose(file: SiteFile, kind: Kind, defaults: Defaults, types: Collection[s
         variables=dict(file.env),
         environments=environments,
         flow=flow,
-        warnings=tuple(_warnings(file, flow, environments)),
+        warnings=tuple(_warnings(file, flow, environments, defaults)),
+        procfile=dict(defaults.processes),
     )
 
 
@@ -204,27 +232,23 @@ def _run(run: RunTable, kind: Kind, defaults: Defaults) -> RunPlan:
     )
 
 
-def _environment(name: str, table: EnvironmentTable, types: Collection[str]) -> EnvironmentPlan:
-    health = table.health
-    standard = EnvironmentTable.model_fields["type"].default
-    return EnvironmentPlan(
-        name=name,
-        instances=_INSTANCES.get(name, 1) if table.instances is None else table.instances,
-        type=table.type if table.type in types else next(iter(sorted(types)), standard),
-        health=HealthPlan(health.path, health.interval, health.timeout, health.rise, health.fall),
-        domains=tuple(table.domains),
-        approval=name in GUARDED_BY_DEFAULT if table.approval is None else table.approval,
-        variables=dict(table.env),
-        detailed_monitoring=table.detailed_monitoring,
-    )
-
-
-def _warnings(file: SiteFile, flow: tuple[FlowRule, ...], environments: Collection[str]) -> list[str]:
+def _warnings(
+    file: SiteFile, flow: tuple[FlowRule, ...], environments: Collection[str], defaults: Defaults
+) -> list[str]:
     warnings: list[str] = []
     reached = {stage for rule in flow for stage in rule.stages}
     for name in environments:
         if name not in reached:
             warnings.append(f"Nothing is ever deployed to {name}: name its branch, or put it in [flow].")
+    for kind in defaults.processes:
+        if not any(kind in table.processes for table in file.environments.values()):
+            warnings.append(f"Nothing runs {kind} of the Procfile: add [environments.NAME.processes.{kind}].")
+    for name, table in file.environments.items():
+        if any(_has_password(address) for each in table.notifications for address in each.to):
+            warnings.append(
+                f"A notification of {name} holds a password, and halage.toml is in the repository: "
+                f"set the address as a secret variable of the environment and write $NAME."
+            )
     for name, value in [*file.env.items(), *_all_variables(file)]:
         if value and looks_secret(name):
             warnings.append(
@@ -236,3 +260,10 @@ def _warnings(file: SiteFile, flow: tuple[FlowRule, ...], environments: Collecti
 
 def _all_variables(file: SiteFile) -> list[tuple[str, str]]:
     return [pair for table in file.environments.values() for pair in table.env.items()]
+
+
+def _has_password(address: str) -> bool:
+    """Whether an address names a user with a password; other secrets in addresses have no common form."""
+    _, _, rest = address.partition("://")
+    credentials, at, _ = rest.partition("@")
+    return bool(at) and ":" in credentials

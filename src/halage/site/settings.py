@@ -104,7 +104,7 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How many instances at a time: a number, or a share (per cent) of those wanted, rounded up, one at least."""
+    """How many instances at a time: a number, or a share (per cent) of those wanted, rounded up."""
 
     count: int | None = None
     percent: float | None = None
@@ -139,8 +139,10 @@ class DeploymentPlan:
     rollback: bool = True
     """Whether a failure returns to the old release by itself; else it stops, red, and a person decides."""
     keep_old_s: float = 300.0
-    """How long the old instances of immutable and blue/green stay, out of the balancer, to go back at once."""
+    """How long the old instances of immutable and blue/green stay out of the balancer, to go back at once."""
     canary: CanaryPlan = CanaryPlan()
+    maximum: int | None = None
+    """Instances at once on the way, old and new together; None: as many as an environment may have (100)."""
 
 
 # -- 5. balancer
@@ -180,12 +182,15 @@ class BalancerPlan:
     https: Https = Https.OFF
     stickiness: bool = False
     """A cookie leads a visitor to the same instance while it serves."""
-    connect_timeout_s: float = 5.0
+    connect_timeout_s: float = 2.0
     request_timeout_s: float = 60.0
-    """How long an instance may take to begin its answer."""
-    idle_timeout_s: float = 60.0
+    """How long an instance may take to begin its answer, and be silent within it."""
+    idle_timeout_s: float = 3600.0
+    """How long both sides of a WebSocket may be silent."""
     slow_start_s: float = 0.0
+    """For so long an instance that comes gets less than its share, more and more."""
     queue_timeout_s: float = 10.0
+    """How long a request may wait for an instance."""
     most_connections: int = 0
     """To one instance at once; more wait in the queue. 0: no limit."""
     all_unhealthy: AllUnhealthy = AllUnhealthy.ERROR_PAGE

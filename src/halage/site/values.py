@@ -38,6 +38,16 @@ def parse_duration(value: Any) -> Any:
     return float(match[1]) * UNITS[match[2]]
 
 
+def duration(seconds: float) -> str:
+    """Seconds as they are written in halage.toml: 90 is `90s`, 300 is `5m`, 0.5 is `500ms`."""
+    if seconds and seconds < 1:
+        return f"{seconds * 1000:.10g}ms"
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:.10g}{unit}"
+    return f"{seconds:.10g}s"
+
+
 def as_list(value: Any) -> Any:
     """A list of one where one text stands for it."""
     return [value] if isinstance(value, str) else value

@@ -14,6 +14,7 @@ from halage.base.errors import HalageError
 from halage.web.api import (
     access,
     alarms,
+    certificates,
     dashboards,
     environments,
     events,
@@ -23,8 +24,10 @@ from halage.web.api import (
     metric_intake,
     metrics,
     projects,
+    rollouts,
     runs,
     server,
+    settings,
 )
 from halage.web.api.address import each_member_once
 from halage.web.api.answers import problem_schema
@@ -45,13 +48,17 @@ _ROUTERS = (
     projects.router,
     runs.router,
     jobs.router,
+    certificates.router,
+    certificates.server_router,
     environments.router,
     environments.deployments_router,
     health.router,
+    rollouts.router,
     events.router,
     metrics.router,
     metric_intake.router,
     metric_intake.state_router,
+    settings.router,
     alarms.router,
     logs.router,
     dashboards.router,

@@ -28,10 +28,11 @@ RULED = {
     "disable_alarm",
     "create_dashboard",
     "change_dashboard",
+    "change_settings",
 }
 """Operations of which no schema can say what is good: texts in a language of their own, moments that
 have to come yet or are not long past, a value or values by the kind of a metric, widgets apart from
-each other."""
+each other, settings by their paths."""
 STREAMS = {"stream_run", "stream_console", "stream_logs", "stream_events", "tail_logs"}
 """Operations that answer for as long as the server does not stop."""
 NOT_SENT: tuple[object, ...] = (None, [], {})

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollout.decide import decide
 from halage.environment.rules import (
     CreateInstance,
     DeploymentFacts,
@@ -15,9 +16,9 @@ from halage.environment.rules import (
     Move,
     Restart,
     RollBack,
+    RolloutFacts,
     Situation,
     back_off_s,
-    decide,
 )
 from tests.rules.environment.world import NEW, OLD, World
 
@@ -48,7 +49,7 @@ def test_rolling_is_one_instance_at_a_time_in_the_fixed_order() -> None:
     world.deploy(NEW)
     world.settle()
     words = [type(action).__name__ for action in world.history]
-    once = ["CreateInstance", "Launch", "Move", "Move", "Route", "Move", "Drain", "Move", "End"]
+    once = ["BeginBatch", "CreateInstance", "Launch", "Move", "Move", "Route", "Move", "Drain", "Move", "End"]
     assert words == ["Prepare", "RunReleaseCommand", *once, *once, "Finish"]
 
 
@@ -158,7 +159,14 @@ def test_draining_waits_for_sessions_and_ends_at_its_timeout() -> None:
     )
     serving = InstanceFacts("i-2", NEW, InstanceState.SERVING, is_known=True, in_balancer="serving")
     deployment = DeploymentFacts(
-        1, DeploymentState.RUNNING, NEW, OLD, deadline_at=999.0, is_prepared=True, is_released=True
+        1,
+        DeploymentState.RUNNING,
+        NEW,
+        OLD,
+        deadline_at=999.0,
+        is_prepared=True,
+        is_released=True,
+        rollout=RolloutFacts(batch=1),
     )
     situation = Situation(101.0, 1, OLD, deployment, (draining, serving), drain_timeout_s=30.0)
     assert all(isinstance(action, LookAgain) for action in decide(situation))

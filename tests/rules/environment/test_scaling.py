@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halage.environment.model import DeploymentState, InstanceState
-from halage.environment.rules import Drain, End, Move, Restart, decide
+from halage.environment.rollout.decide import decide
+from halage.environment.rules import Drain, End, Move, Restart
 from tests.rules.environment.world import NEW, OLD, World
 
 

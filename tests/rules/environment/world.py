@@ -3,25 +3,31 @@
 from dataclasses import replace
 
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.rollout.decide import decide
 from halage.environment.rules import (
     Action,
+    Answers,
+    BeginBatch,
     CreateInstance,
     DeploymentFacts,
     Drain,
     End,
     Finish,
+    Halt,
     InstanceFacts,
+    Judged,
     Launch,
     LookAgain,
     Move,
     Prepare,
     Restart,
     RollBack,
+    RolloutFacts,
     Route,
     RunReleaseCommand,
     Situation,
-    decide,
 )
+from halage.site.settings import DeploymentPlan, Policy
 
 OLD, NEW = 1, 2
 
@@ -40,16 +46,27 @@ class World:
         self.history: list[Action] = []
         self.finished: DeploymentState | None = None
         self.fewest_serving = 99
+        self.keep_old_s = 0.0
+        self.new_answers: Answers | None = None
+        self.old_answers: Answers | None = None
         self._next = 0
 
-    def deploy(self, release: int, deadline_s: float = 600.0) -> None:
+    def deploy(
+        self,
+        release: int,
+        deadline_s: float = 600.0,
+        policy: Policy = Policy.ROLLING_ADDITIONAL,
+        plan: DeploymentPlan = DeploymentPlan(),
+    ) -> None:
         self.finished = None
+        self.keep_old_s = plan.keep_old_s
         self.deployment = DeploymentFacts(
             id=7,
             state=DeploymentState.RUNNING,
             release_id=release,
             previous_release_id=self.current,
             deadline_at=self.now + deadline_s,
+            rollout=RolloutFacts(policy, plan, new_answers=self.new_answers, old_answers=self.old_answers),
         )
 
     @property
@@ -60,13 +77,14 @@ class World:
             current_release_id=self.current,
             deployment=self.deployment,
             instances=tuple(self.instances.values()),
+            keep_old_s=self.keep_old_s,
         )
 
     def serving(self, release: int | None = None) -> list[InstanceFacts]:
         return [
             i
             for i in self.instances.values()
-            if i.in_balancer == "serving" and i.died is None and release in (None, i.release_id)
+            if i.in_balancer == "serving" and i.died is None and i.is_up and release in (None, i.release_id)
         ]
 
     def step(self) -> bool:
@@ -106,6 +124,11 @@ class World:
     def change(self, instance_id: str, **values: object) -> None:
         self.instances[instance_id] = replace(self.instances[instance_id], **values)  # type: ignore[arg-type]
 
+    def note(self, **values: object) -> None:
+        assert self.deployment is not None
+        rollout = replace(self.deployment.rollout, **values)  # type: ignore[arg-type]
+        self.deployment = replace(self.deployment, rollout=rollout)
+
     def carry_out(self, action: Action) -> None:
         if not isinstance(action, LookAgain):
             self.history.append(action)
@@ -129,8 +152,14 @@ class World:
                     instance_id, self.instances[instance_id].release_id, InstanceState.STARTING
                 )
                 self.instances[instance_id] = replace(blank, restart_at=at, strikes=strikes, since=self.now)
-            case Route(instance_id):
-                self.change(instance_id, in_balancer="serving")
+            case Route(instance_id, weight):
+                self.change(instance_id, in_balancer="serving", weight=weight)
+            case BeginBatch(number):
+                self.note(batch=number)
+            case Judged(verdict):
+                self.note(verdict=verdict)
+            case Halt(reason):
+                self.note(halted=reason)
             case Drain(instance_id):
                 self.change(instance_id, in_balancer="draining")
             case End(instance_id):

@@ -6,6 +6,7 @@ from fastapi import Header, Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from halage.access.model import Role
+from halage.site.settings import Policy
 
 MAX_ID = 2**53 - 1
 """The greatest whole number that every JSON reader keeps exact."""
@@ -151,6 +152,13 @@ class RollbackWanted(RequestBody):
     """The number of the release to return to; without one, the last good one."""
 
     release: Number | None = None
+
+
+class PlanWanted(RequestBody):
+    """Of which release (null: the current one anew), and by which policy (null: its own)."""
+
+    release: Number | None = None
+    policy: Policy | None = None
 
 
 class ScaleWanted(RequestBody):

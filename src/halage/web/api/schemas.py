@@ -230,6 +230,10 @@ class Deployment(View):
     created_by: str
     run_id: int | None
     log_tail: str
+    policy: str | None = Field(description="The policy that it goes by; null before it begins.")
+    phase: str = Field(description="Where it stands, while it is under way; else empty.")
+    batch: int
+    batches: int
 
 
 class Variable(View):

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from halage.web.console.account import AccountPages
 from halage.web.console.alarm_forms import AlarmFormPages
 from halage.web.console.alarms import AlarmPages
+from halage.web.console.certificates import CertificatePages
 from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
@@ -18,6 +19,7 @@ from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
 from halage.web.console.runs import RunPages
 from halage.web.console.sessions import SessionPages
+from halage.web.console.settings import SettingsPages
 from halage.web.console.users import UserPages
 from halage.web.services import Services
 
@@ -37,6 +39,8 @@ def console_router(services: Services) -> APIRouter:
         RunPages(console),
         EnvironmentPages(console),
         HealthPages(console),
+        SettingsPages(console),
+        CertificatePages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),

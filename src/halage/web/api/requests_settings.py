@@ -1,0 +1,32 @@
+"""What the API takes about the settings of environments."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field
+
+from halage.web.api.requests import _TEXT, MAX_ID, Flag, RequestBody
+
+SettingPath = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.-]+$")]
+ReleaseNumber = Annotated[
+    int | None, Query(ge=1, le=MAX_ID, description="The settings as they are in this release.")
+]
+
+
+class SettingsWanted(RequestBody):
+    """A change of what is set on the server."""
+
+    set: dict[SettingPath, Any] = Field(
+        default={},
+        max_length=500,
+        description="Values by path (`deployments.policy`), written as in halage.toml; a table stands for "
+        "the values in it.",
+    )
+    unset: list[SettingPath] = Field(
+        default=[],
+        max_length=500,
+        description="Paths, or what they begin with, that shall be as halage.toml says again.",
+    )
+    is_whole: Flag = Field(default=False, description="What `set` does not name is taken back as well.")
+    reason: str = Field(default="", max_length=500, pattern=_TEXT)
+    is_preview: Flag = Field(default=False, description="Tell what would be different, and change nothing.")
