@@ -50,6 +50,7 @@ from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
+from halage.environment.watcher import HealthWatcher
 from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -97,6 +98,18 @@ class _Ground:
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class _Sites:
+    """The use cases of environments, domain by domain."""
+
+    environments: Environments
+    settings: EnvironmentSettings
+    making: EnvironmentMaking
+    scaling: Scaling
+    executions: Executions
+    certificates: CertificateDesk
+
+
 class _Ear:
     """Hears of changed runs before the pipeline that wants to know is built."""
 
@@ -135,35 +148,29 @@ async def build_product(
         )
         executions = Executions(machinery, ground.compute, tasks=ground.tasks)
         stack.push_async_callback(executions.close)
-        monitoring = await build_monitoring(
-            stack, _watched(ground, machinery, environment_controller, ticks), own_log
-        )
+        watched = _watched(ground, machinery, environment_controller, ticks)
+        monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake, traffic.reader = monitoring.intake, monitoring.store
         scaling = await _build_scaling(stack, ground, machinery, environment_controller, monitoring, ticks)
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        configuring = (
-            _build_settings(ground, environment_controller),
-            EnvironmentMaking(machinery, environment_controller),
-        )
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
-        services = _open_doors(
-            ground,
-            door,
-            certificates,
-            builds,
+        sites = _Sites(
             environments,
-            configuring,
-            executions,
-            pipeline,
-            monitoring,
-            scaling,
+            settings=_build_settings(ground, environment_controller),
+            making=EnvironmentMaking(machinery, environment_controller),
+            scaling=scaling,
+            executions=executions,
+            certificates=certificates,
         )
+        services = _open_doors(ground, door, builds, sites, pipeline, monitoring)
         for controller in (environment_controller, build_controller, pipeline_controller, executions):
             await controller.recover()
+        watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
+        ground.tasks.start(watcher.run(), "watch health")
         ground.tasks.start(_notices(ground).run(), "notices")
         if missed := await ground.source.reconcile():
             log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
@@ -246,6 +253,17 @@ async def _build_scaling(
     stack.callback(autoscaler.stop)
     ticks.consumers.append(autoscaler)
     return Scaling(machinery, controller, autoscaler, measures)
+
+
+def _build_health(
+    controller: EnvironmentController,
+    machinery: Machinery,
+    inventory: EnvironmentInventory,
+    monitoring: Monitoring,
+) -> HealthWatcher:
+    controller.vitals.requests = monitoring.recent
+    controller.vitals.levels = monitoring.keeper
+    return HealthWatcher(machinery, controller, inventory)
 
 
 def _build_settings(ground: _Ground, controller: EnvironmentController) -> EnvironmentSettings:
@@ -356,16 +374,11 @@ def _build_pipeline(
 def _open_doors(
     ground: _Ground,
     door: GitDoor,
-    certificates: CertificateDesk,
     builds: Builds,
-    environments: Environments,
-    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
-    executions: Executions,
+    sites: _Sites,
     pipeline: Pipeline,
     monitoring: Monitoring,
-    scaling: Scaling,
 ) -> Services:
-    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -375,19 +388,19 @@ def _open_doors(
         logs=monitoring.logs,
         dashboards=monitoring.dashboards,
         builds=builds,
-        certificates=certificates,
-        environments=environments,
-        scaling=scaling,
-        settings=settings,
-        executions=executions,
-        making=making,
+        certificates=sites.certificates,
+        environments=sites.environments,
+        scaling=sites.scaling,
+        settings=sites.settings,
+        executions=sites.executions,
+        making=sites.making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,
             ground.access,
             ground.source,
             builds,
-            environments,
+            sites.environments,
             pipeline,
             ground.accounts,
             forget_watched=monitoring.forget_project,
