@@ -24,6 +24,8 @@ PAGES = (
     "/projects/boutique/environments/dev",
     "/projects/boutique/environments/preprod",
     "/projects/boutique/environments/prod",
+    "/projects/boutique/environments/dev/health",
+    "/projects/boutique/environments/prod/health",
     "/projects/boutique/environments/prod/logs",
     "/projects/boutique/environments/prod/variables",
     "/projects/boutique/environments/prod/scaling?capacity=100",

@@ -24,6 +24,8 @@ PROJECT_ACTIONS = {
     "environment:Restart": Role.DEVELOPER,
     "environment:SetVariable": Role.DEVELOPER,
     "environment:Scale": Role.DEVELOPER,
+    "environment:TakeOut": Role.DEVELOPER,
+    "environment:PutBack": Role.DEVELOPER,
     "environment:Configure": Role.DEVELOPER,
     "environment:Create": Role.DEVELOPER,
     "environment:Terminate": Role.ADMIN,

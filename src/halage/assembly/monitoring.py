@@ -14,6 +14,7 @@ from halage.base.journal import Journal
 from halage.base.tasks import Tasks
 from halage.compute.driver import SiteDriver
 from halage.compute.model import MIB
+from halage.environment.inventory import EnvironmentInventory
 from halage.monitor.alarms.actions import Actuator
 from halage.monitor.alarms.carriers import Carriers
 from halage.monitor.alarms.controller import GRACE_S, AlarmController
@@ -24,12 +25,12 @@ from halage.monitor.alarms.service import Alarms
 from halage.monitor.collect.collector import Collector
 from halage.monitor.collect.model import TickConsumer
 from halage.monitor.collect.own import OwnSource, StoreSource
+from halage.monitor.collect.recent import RecentVisits
 from halage.monitor.collect.service import Equipment, WatchedBalancer, build_collector
 from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.intake.keys import SiteKeys
 from halage.monitor.intake.model import IntakeLimits
 from halage.monitor.intake.service import Intake, Ports
-from halage.monitor.inventory import Inventory
 from halage.monitor.logs.keeper import Surroundings
 from halage.monitor.logs.own import OwnLog
 from halage.monitor.logs.service import Logs
@@ -81,7 +82,7 @@ class Watched:
     secrets: SecretBox
     compute: SiteDriver
     balancer: WatchedBalancer
-    inventory: Inventory
+    inventory: EnvironmentInventory
     actuator: Actuator
     ticks: TickBell
 
@@ -104,6 +105,7 @@ class Monitoring:
     own: OwnSource
     store: MetricStore
     keeper: Accumulator
+    recent: RecentVisits
 
     async def forget_project(self, project: str) -> None:
         """Remove alarms, dashboards, filters, lines and metrics of a project whose environments are gone.
@@ -132,6 +134,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
     logs = await _build_logs(stack, watched, keeper, own_log)
     controller, alarms = await _build_alarms(stack, watched, store)
     watched.ticks.consumers.append(controller)
+    recent = RecentVisits(clock)
     collector, own = build_collector(
         Equipment(
             clock=clock,
@@ -143,6 +146,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
             keeper=keeper,
             sink=logs,
             consumer=watched.ticks,
+            recent=recent,
             more=(StoreSource(store.count_series, lambda: keeper.samples),),
         )
     )
@@ -159,6 +163,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
         own=own,
         store=store,
         keeper=keeper,
+        recent=recent,
     )
 
 

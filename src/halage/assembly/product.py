@@ -51,6 +51,7 @@ from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
+from halage.environment.watcher import HealthWatcher
 from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -98,6 +99,18 @@ class _Ground:
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class _Sites:
+    """The use cases of environments, domain by domain."""
+
+    environments: Environments
+    settings: EnvironmentSettings
+    making: EnvironmentMaking
+    scaling: Scaling
+    executions: Executions
+    certificates: CertificateDesk
+
+
 class _Ear:
     """Hears of changed runs before the pipeline that wants to know is built."""
 
@@ -143,21 +156,18 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        making = EnvironmentMaking(machinery, environment_controller)
-        configuring = (_build_settings(ground, environment_controller), making)
-        services = _open_doors(
-            ground,
-            door,
-            _build_certificates(ground, machinery, environment_controller),
-            builds,
+        sites = _Sites(
             environments,
-            configuring,
-            executions,
-            pipeline,
-            monitoring,
-            scaling,
+            settings=_build_settings(ground, environment_controller),
+            making=EnvironmentMaking(machinery, environment_controller),
+            scaling=scaling,
+            executions=executions,
+            certificates=_build_certificates(ground, machinery, environment_controller),
         )
+        services = _open_doors(ground, door, builds, sites, pipeline, monitoring)
         await _take_over(ground, (environment_controller, build_controller, pipeline_controller, executions))
+        watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
+        ground.tasks.start(watcher.run(), "watch health")
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -254,6 +264,17 @@ async def _build_scaling(
     stack.callback(autoscaler.stop)
     ticks.consumers.append(autoscaler)
     return Scaling(machinery, controller, autoscaler, measures)
+
+
+def _build_health(
+    controller: EnvironmentController,
+    machinery: Machinery,
+    inventory: EnvironmentInventory,
+    monitoring: Monitoring,
+) -> HealthWatcher:
+    controller.vitals.requests = monitoring.recent
+    controller.vitals.levels = monitoring.keeper
+    return HealthWatcher(machinery, controller, inventory)
 
 
 def _build_settings(ground: _Ground, controller: EnvironmentController) -> EnvironmentSettings:
@@ -378,16 +399,11 @@ def _build_pipeline(
 def _open_doors(
     ground: _Ground,
     door: GitDoor,
-    certificates: CertificateDesk,
     builds: Builds,
-    environments: Environments,
-    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
-    executions: Executions,
+    sites: _Sites,
     pipeline: Pipeline,
     monitoring: Monitoring,
-    scaling: Scaling,
 ) -> Services:
-    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -397,19 +413,19 @@ def _open_doors(
         logs=monitoring.logs,
         dashboards=monitoring.dashboards,
         builds=builds,
-        certificates=certificates,
-        environments=environments,
-        scaling=scaling,
-        settings=settings,
-        executions=executions,
-        making=making,
+        certificates=sites.certificates,
+        environments=sites.environments,
+        scaling=sites.scaling,
+        settings=sites.settings,
+        executions=sites.executions,
+        making=sites.making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,
             ground.access,
             ground.source,
             builds,
-            environments,
+            sites.environments,
             pipeline,
             ground.accounts,
             forget_watched=monitoring.forget_project,

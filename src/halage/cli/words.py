@@ -9,10 +9,30 @@ from typing import Any
 from halage.base.errors import Invalid
 
 _STYLES = {
-    "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "OK", "active"),
-    "cyan": ("kept", "running", "starting", "new", "draining", "stopping"),
-    "yellow": ("waiting", "queued", "yellow", "rolling_back", "rolled_back", "expired", "INSUFFICIENT_DATA"),
-    "red": ("failed", "broken", "red", "timed_out", "error", "revoked", "rejected", "ALARM"),
+    "green": ("succeeded", "serving", "ready", "current", "green", "passed", "ok", "OK", "info", "active"),
+    "cyan": ("kept", "running", "starting", "new", "draining", "stopping", "taken_out"),
+    "yellow": (
+        "waiting",
+        "queued",
+        "yellow",
+        "warning",
+        "rolling_back",
+        "rolled_back",
+        "expired",
+        "INSUFFICIENT_DATA",
+    ),
+    "red": (
+        "failed",
+        "broken",
+        "red",
+        "degraded",
+        "severe",
+        "timed_out",
+        "error",
+        "revoked",
+        "rejected",
+        "ALARM",
+    ),
 }
 _STYLE_OF = {word: style for style, words in _STYLES.items() for word in words}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -9,6 +9,7 @@ from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
 from halage.client.executions import ExecutionCalls
+from halage.client.health import HealthCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
@@ -39,6 +40,7 @@ class Client(
     AlarmCalls,
     LogCalls,
     DashboardCalls,
+    HealthCalls,
     SettingsCalls,
     RolloutCalls,
     ScalingCalls,

@@ -14,12 +14,12 @@ from halage.base.tasks import Controller, Tasks
 from halage.environment import holding, ledger, rollouts
 from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
+from halage.environment.course import failing_for
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import probe_of_row
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.probe import Prober
-from halage.environment.rollout.decide import decide
 from halage.environment.rollout.phases import phase_of
 from halage.environment.routing import route_name
 from halage.environment.rules import (
@@ -32,8 +32,11 @@ from halage.environment.rules import (
     RolloutFacts,
     Situation,
 )
+from halage.environment.standing import taken_out_of
 from halage.environment.steps import Steps, ending
 from halage.environment.store import Place
+from halage.environment.tending import decide_with_health
+from halage.environment.vitals import Vitals
 from halage.environment.workers import FailProof, are_proven, decide_workers
 from halage.environment.workforce import keeps_dead, worker_situations
 from halage.site.settings import Policy
@@ -60,6 +63,8 @@ class EnvironmentController:
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
         self.fleet = Fleet(machinery.compute, prober, clock=machinery.clock, tasks=tasks, on_news=self.wake)
         """The living instances, for those who read their output."""
+        self.vitals = Vitals(machinery.clock, self.fleet)
+        """What is observed of them beside the balancer's checks."""
         self._steps = Steps(machinery, self.fleet, self._busy, tasks=tasks, wake=self.wake)
 
     def wake(self, place: Place) -> None:
@@ -129,7 +134,7 @@ class EnvironmentController:
             acted = False
             situation = await self._situation(place, book, busy)
             await self._note_phase(place, situation, book)
-            for action in self._gated(place, book, busy, decide(situation)):
+            for action in self._gated(place, book, busy, decide_with_health(situation)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
@@ -191,7 +196,9 @@ class EnvironmentController:
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
         configuration = Configuration.from_document(goal.configuration) if goal is not None else None
+        plan = configuration.plan(place[1]) if configuration else None
         wanted = configuration.wanted(place[1], book.environment.instances) if configuration else 0
+        is_kept_dead = keeps_dead(place, book)
         statuses = await self._statuses(place, book, wanted)
         return Situation(
             now=self._m.clock.now(),
@@ -205,8 +212,9 @@ class EnvironmentController:
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
-            keeps_dead=keeps_dead(place, book),
-            keep_old_s=configuration.plan(place[1]).deployments.keep_old_s if configuration else 0.0,
+            replace_after_s=plan.health_rules.replace_after_s if plan and not is_kept_dead else None,
+            keeps_dead=is_kept_dead,
+            keep_old_s=plan.deployments.keep_old_s if plan else 0.0,
         )
 
     async def _note_phase(self, place: Place, situation: Situation, book: ledger.Book) -> None:
@@ -222,7 +230,8 @@ class EnvironmentController:
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
         """What the balancer says of the instances, where a decision depends on it."""
         states = [row.state for row in book.instances if row.process == WEB]
-        is_calm = InstanceState.DRAINING not in states and states.count(InstanceState.SERVING) <= wanted
+        is_leaving = InstanceState.DRAINING in states or InstanceState.TAKEN_OUT in states
+        is_calm = not is_leaving and states.count(InstanceState.SERVING) <= wanted
         if is_calm and (book.deployment is None or InstanceState.SERVING not in states):
             return {}
         try:
@@ -295,6 +304,8 @@ class EnvironmentController:
             restart_at=row.restart_at,
             is_ending=is_ending,
             is_up=status is None or status.state is TargetState.UP,
+            failing_for_s=failing_for(seen.course, self._m.clock.monotonic()),
+            taken_out=taken_out_of(row),
             weight=seen.weight,
             check=status.last_check if status is not None else "",
             is_protected=bool(row.is_protected),

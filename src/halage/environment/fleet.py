@@ -6,7 +6,7 @@ built again from the compute driver's list.
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from halage.base.tasks import Tasks
 from halage.compute.driver import ComputeDriver
 from halage.compute.errors import NoSuchUnit, StartFailed
 from halage.compute.model import Exit, UnitSpec, UnitStatus
+from halage.environment.course import Course
 from halage.environment.probe import Probe, Prober
 from halage.environment.rules import FULL_WEIGHT
 from halage.environment.store import Place
@@ -57,6 +58,8 @@ class Observation:
     weight: int = FULL_WEIGHT
     """What the balancer was last told of both."""
     ready_after_s: float = 0.0
+    course: Course | None = None
+    """What its check has said since it serves."""
 
 
 class Fleet:
@@ -139,6 +142,10 @@ class Fleet:
         elapsed = self._clock.monotonic() - start
         seen.died = f"{exit_} {elapsed:.1f} s after its start" if not seen.has_answered else str(exit_)
         self._on_news(copy.place)
+
+    async def ask(self, probe: Probe) -> str | None:
+        """Probe an instance that runs, once: None for a good answer, else why it is none."""
+        return await self._prober.until_answer(replace(probe, boot_timeout_s=0.0), lambda: False)
 
     async def stop(self, copy: Copy, grace_s: float) -> None:
         """End the unit and forget what was observed; its output is kept for a while."""

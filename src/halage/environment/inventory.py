@@ -16,6 +16,7 @@ from halage.environment.fleet import copy_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.seats import type_of
+from halage.environment.standing import Standing
 from halage.environment.store import Place
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
 
@@ -37,6 +38,10 @@ class _Rows:
     """Of the releases that were not known before, by id."""
     sealed: dict[Place, list[str]]
     """The secret variables of now."""
+    numbers: dict[int, int]
+    """Of the releases that were not known before, by id."""
+    last_deployments: dict[Place, Any]
+    """The newest one of each environment, whatever became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class _Kept:
     """What is told of an environment, and what that was made of."""
 
     watched: WatchedEnvironment
+    standing: Standing
     order: tuple[str, int, str]
     """By project, in it in the order of the way of a change."""
     releases: frozenset[int]
@@ -67,13 +73,25 @@ class EnvironmentInventory:
         self._workload = workload
         self._version: int | None = None
         self._found: tuple[WatchedEnvironment, ...] = ()
+        self._standings: tuple[Standing, ...] = ()
         self._kept: dict[Place, _Kept] = {}
         self._configurations: dict[int, Configuration] = {}
+        self._numbers: dict[int, int] = {}
+        """Of the releases that are in use, by id; every standing looks into it."""
         self._opened: dict[str, str | None] = {}
         """Secrets by their sealed form: each is opened once."""
 
     async def environments(self) -> Sequence[WatchedEnvironment]:
         """Every environment of every project."""
+        await self._look()
+        return self._found
+
+    async def standings(self) -> Sequence[Standing]:
+        """What the health of each depends on; those that wait for their first release are not told."""
+        await self._look()
+        return self._standings
+
+    async def _look(self) -> None:
         # Taken before the reading: what changes meanwhile is read at the next call.
         version = self._controller.version
         if version != self._version:
@@ -82,9 +100,10 @@ class EnvironmentInventory:
                 changed = None
             rows = await self._m.database.run(_read, changed, frozenset(self._configurations))
             self._learn(rows, self._kept.keys() if changed is None else changed)
-            self._found = tuple(kept.watched for kept in self._kept.values())
+            kept = self._kept.values()
+            self._found = tuple(each.watched for each in kept)
+            self._standings = tuple(each.standing for each in kept if each.watched.has_release)
             self._version = version
-        return self._found
 
     async def workload(self) -> Workload:
         """What waits and what is under way."""
@@ -94,6 +113,7 @@ class EnvironmentInventory:
         """Keep what was read. Configurations and secrets that are in use are kept, and no others."""
         for release_id, document in rows.configurations.items():
             self._configurations[release_id] = Configuration.from_document(document)
+        self._numbers |= rows.numbers
         former = {place: self._kept[place] for place in changed if place in self._kept}
         for place in former.keys() - rows.environments.keys():
             del self._kept[place]
@@ -105,6 +125,7 @@ class EnvironmentInventory:
             after = kept.get(place)
             for release_id in before.releases - (after.releases if after else frozenset()):
                 self._configurations.pop(release_id, None)
+                self._numbers.pop(release_id, None)
             for each in before.sealed - (after.sealed if after else frozenset()):
                 self._opened.pop(each, None)  # one that another environment has too is opened again there
 
@@ -117,7 +138,8 @@ class EnvironmentInventory:
         for each in sealed - self._opened.keys():
             self._opened[each] = self._open(each)
         order = (row.project, row.position, row.name)
-        return _Kept(self._watched(row, rows, sealed), order, releases, frozenset(sealed))
+        watched = self._watched(row, rows, sealed)
+        return _Kept(watched, self._standing(row, rows), order, releases, frozenset(sealed))
 
     def _open(self, sealed: str) -> str | None:
         try:
@@ -146,6 +168,19 @@ class EnvironmentInventory:
             is_deploying=deployment is not None,
             has_release=row.current_release_id is not None or deployment is not None or bool(instances),
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),
+        )
+
+    def _standing(self, row: Any, rows: _Rows) -> Standing:
+        place = (row.project, row.name)
+        current = self._configurations.get(row.current_release_id or 0)
+        return Standing(
+            place=place,
+            plan=current.plan(row.name) if current is not None else None,
+            wanted=current.wanted(row.name, row.instances) if current is not None else 0,
+            release_id=row.current_release_id,
+            instances=rows.instances.get(place, ()),
+            numbers=self._numbers,
+            deployment=rows.open_deployments.get(place) or rows.last_deployments.get(place),
         )
 
     def _watched_instance(self, row: Any) -> WatchedInstance:
@@ -180,18 +215,22 @@ def _sealed_in(configuration: Configuration) -> set[str]:
 
 def _used_releases(row: Any, rows: _Rows) -> frozenset[int]:
     place = (row.project, row.name)
+    deployment = rows.open_deployments.get(place)
     used = {instance.release_id for instance in rows.instances.get(place, ())}
-    return frozenset((used | {_goal(row, rows.open_deployments.get(place))}) - {0})
+    used |= {_goal(row, deployment), row.current_release_id or 0}
+    used |= {each.release_id for each in (deployment, rows.last_deployments.get(place)) if each is not None}
+    return frozenset(used - {0})
 
 
 def _read(tx: Transaction, places: Collection[Place] | None, known: frozenset[int]) -> _Rows:
     """What is recorded of these environments (of those that are there), or with None of all."""
-    rows = _Rows({}, {}, {}, {}, {})
+    rows = _Rows({}, {}, {}, {}, {}, {}, {})
     for place in (None,) if places is None else places:
         _read_in(tx, place, rows)
     new = {each for row in rows.environments.values() for each in _used_releases(row, rows)} - known
     releases = store.releases_by_id(tx, new)
     rows.configurations.update({key: row.configuration for key, row in releases.items()})
+    rows.numbers.update({key: row.number for key, row in releases.items()})
     return rows
 
 
@@ -200,7 +239,9 @@ def _read_in(tx: Transaction, place: Place | None, rows: _Rows) -> None:
     rows.environments.update({(row.project, row.name): row for row in found if row is not None})
     for row in store.instance_rows(tx, place):
         rows.instances.setdefault((row.project, row.environment), []).append(row)
-    for row in store.deployments_in(tx, store.OPEN_DEPLOYMENTS, place):
-        rows.open_deployments.setdefault((row.project, row.environment), row)
+    for row in store.present_deployments(tx, place):
+        rows.last_deployments[row.project, row.environment] = row
+        if row.state in store.OPEN_DEPLOYMENTS:
+            rows.open_deployments.setdefault((row.project, row.environment), row)
     for row in store.secret_rows(tx, place):
         rows.sealed.setdefault((row.project, row.environment), []).append(row.value)

@@ -1,10 +1,12 @@
 """Environments, releases, deployments and instances."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from halage.compute.model import TerminalSize
+from halage.monitor.collect.model import Requests
 
 
 class Colour(StrEnum):
@@ -14,6 +16,73 @@ class Colour(StrEnum):
     YELLOW = "yellow"
     RED = "red"
     GREY = "grey"
+
+
+class HealthStatus(StrEnum):
+    """What the colour stands for, the gravest first; the last three say that there is nothing to judge."""
+
+    SEVERE = "severe"
+    """It does not serve: no instance is up, the balancer is silent, most requests fail."""
+    DEGRADED = "degraded"
+    """It serves less than half of what it should, or too many requests fail or are slow."""
+    WARNING = "warning"
+    """It serves; something is not as it should be."""
+    INFO = "info"
+    """All is well, and there is something to know: a deployment, an instance that was taken out."""
+    OK = "ok"
+    NO_DATA = "no_data"
+    """Nothing has been deployed, so there is nothing to say."""
+    SUSPENDED = "suspended"
+    """Nothing serves because people want it so."""
+    UNKNOWN = "unknown"
+    """It has not been looked at yet."""
+
+    @property
+    def colour(self) -> Colour:
+        """At a glance."""
+        return _COLOURS[self.value]
+
+
+_COLOURS = {
+    "severe": Colour.RED,
+    "degraded": Colour.RED,
+    "warning": Colour.YELLOW,
+    "info": Colour.GREEN,
+    "ok": Colour.GREEN,
+    "no_data": Colour.GREY,
+    "suspended": Colour.GREY,
+    "unknown": Colour.GREY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason for a status: in words, with its numbers, and the instance that is to blame, if any."""
+
+    kind: str
+    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `errors`, `client_errors`,
+    `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`, `replacing`."""
+    status: HealthStatus
+    """What it alone would make of the environment."""
+    text: str
+    instance: str | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """`share_percent`, `requests`, `for_s`, `value`, `threshold` ...: those that the words hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an environment is, and why: the gravest cause first."""
+
+    status: HealthStatus
+    summary: str
+    """One sentence."""
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def colour(self) -> Colour:
+        """At a glance."""
+        return self.status.colour
 
 
 class DeploymentState(StrEnum):
@@ -45,6 +114,8 @@ class InstanceState(StrEnum):
     """Answered its probe; not in the balancer yet."""
     SERVING = "serving"
     """In the balancer."""
+    TAKEN_OUT = "taken_out"
+    """Out of the balancer because a person wants to look at it; its process goes on, it counts nowhere."""
     DRAINING = "draining"
     """Gets no new request; those under way go on."""
     KEPT = "kept"
@@ -77,6 +148,16 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOut:
+    """That a person takes an instance out of the balancer to look at it."""
+
+    by: str
+    at: float
+    replace: bool
+    """Whether another one serves in its place, and serves before this one leaves."""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One running copy of a release."""
 
@@ -102,6 +183,14 @@ class Instance:
     """Its kind: `web` gets requests, others are workers and get none."""
     is_protected: bool = False
     """Scaling does not take it away."""
+    taken_out: TakenOut | None = None
+    """Who wants to look at it; it may still be on its way out of the balancer."""
+    cpu_percent: float | None = None
+    """Of its type's processors, over the last minute."""
+    memory_percent: float | None = None
+    """Of its type's memory."""
+    recent: Requests | None = None
+    """Of the last minute; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +271,10 @@ class Environment:
     """How many instances halage.toml says."""
     scaled: int | None = None
     """The number that people or an alarm scaled it to, which counts instead; None: what halage.toml says."""
+    health: Health = Health(HealthStatus.UNKNOWN, "")
+    """What the colour and the cause are taken from."""
+    recent: Requests | None = None
+    """Its requests of the last minute; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

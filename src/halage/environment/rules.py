@@ -8,7 +8,7 @@ the next call understands.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.model import DeploymentState, InstanceState, TakenOut
 from halage.site.settings import DeploymentPlan, Policy
 
 LIVE_STATES = frozenset(
@@ -48,6 +48,10 @@ class InstanceFacts:
     """Its process is being stopped right now."""
     is_up: bool = True
     """Whether the balancer sends it requests, as far as that is known."""
+    failing_for_s: float | None = None
+    """For how long it has failed its check, or flapped; None: it does not."""
+    taken_out: TakenOut | None = None
+    """That a person wants it out of the balancer."""
     weight: int = FULL_WEIGHT
     """Its share of requests beside others, as the balancer was last told."""
     check: str = ""
@@ -121,6 +125,8 @@ class Situation:
     drain_timeout_s: float = 30.0
     busy: frozenset[str] = field(default_factory=frozenset)
     """Names of operations under way: `prepare`, `release`."""
+    replace_after_s: float | None = None
+    """An instance that fails its check for so long is started again; None: none is."""
     keep_old_s: float = 0.0
     """How long instances of the release before are kept running once they are out of the balancer."""
     keeps_dead: bool = False
@@ -187,6 +193,13 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take the instance out of the balancer; its process goes on."""
+
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Take the instance out of the balancer and end its process."""
 
@@ -248,6 +261,7 @@ Action = (
     | Restart
     | Route
     | Drain
+    | Withdraw
     | End
     | BeginBatch
     | Judged

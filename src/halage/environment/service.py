@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator, Sequence
 
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
-from halage.environment import orders, scaling, store
+from halage.base.errors import Conflict
+from halage.environment import inspection, orders, scaling, store
 from halage.environment.autoscaling.model import WEB
-from halage.environment.configuration import StoredVariable
+from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.controller import EnvironmentController
 from halage.environment.errors import BadVariable
 from halage.environment.fleet import copy_of
+from halage.environment.health_tables import HealthSpan, read_spans
+from halage.environment.launch import probe_of
 from halage.environment.logs import follow_lines, last_lines
 from halage.environment.machinery import Machinery
-from halage.environment.model import Deployment, Environment, LogLine, Release, Variable
+from halage.environment.model import Deployment, Environment, InstanceState, LogLine, Release, Variable
 from halage.environment.orders import DeploymentOrder
 from halage.environment.planning import RolloutPlan, plan_rollout
 from halage.environment.reporting import Report, make_report, read_course
@@ -67,7 +70,8 @@ class Environments:
             statuses = await self._m.balancer.status(route_name(place))
         except BalancerDown:
             statuses = None
-        return environment_view(rows, statuses, self._m.routing.urls(place, self._public_port))
+        urls = self._m.routing.urls(place, self._public_port)
+        return environment_view(rows, statuses, urls, self._controller.vitals)
 
     # -- make and remove
 
@@ -161,6 +165,48 @@ class Environments:
             await self._m.database.run(scaling.scale, place, instances, actor)
         else:
             await self._m.database.run(scaling.scale_process, place, process, instances, actor)
+        self._controller.wake(place)
+        return await self.show(project, name)
+
+    # -- health
+
+    async def health_spans(
+        self, project: str, name: str, start: float, end: float, *, limit: int = 500
+    ) -> Sequence[HealthSpan]:
+        """What its health was from `start` to `end` (seconds, epoch), oldest first: the latest spans."""
+        place = (project, name)
+        await self._m.database.run(orders.rows_of, place)
+        return await self._m.database.run(read_spans, place, start, end, limit)
+
+    async def take_out(
+        self, project: str, name: str, instance: str, *, replace: bool, actor: str
+    ) -> Environment:
+        """Take an instance out of the balancer to look at it: it runs on, and counts nowhere.
+
+        With `replace` another one serves in its place first; else its place stays empty until it is
+        put back. Raises NotFound, and Conflict when that is not possible now.
+        """
+        place = (project, name)
+        await self._m.database.run(inspection.take_out, place, instance, replace, actor)
+        self._controller.wake(place)
+        return await self.show(project, name)
+
+    async def put_back(self, project: str, name: str, instance: str, *, actor: str) -> Environment:
+        """Let an instance that was taken out serve again. One of another release than the current ends.
+
+        Raises NotFound, and Conflict when it was not taken out or does not answer its check.
+        """
+        place = (project, name)
+        row, release = await self._m.database.run(inspection.with_release, place, instance)
+        if row.state == InstanceState.TAKEN_OUT and release.state == "current":
+            configuration = Configuration.from_document(release.configuration)
+            host = self._m.routing.host(place)
+            problem = await self._controller.fleet.ask(
+                probe_of(row.address, row.port, host, place, configuration)
+            )
+            if problem is not None:
+                raise Conflict(f"{instance} stays out: it {problem}", instance=instance)
+        await self._m.database.run(inspection.put_back, place, instance, actor)
         self._controller.wake(place)
         return await self.show(project, name)
 

@@ -45,6 +45,7 @@ from halage.environment.rules import (
     RollBack,
     Route,
     RunReleaseCommand,
+    Withdraw,
 )
 from halage.environment.seats import take_seat, unpack_release
 from halage.environment.store import Place
@@ -54,6 +55,8 @@ from halage.site.serving import Serving
 log = structlog.get_logger()
 RELEASE_GRACE_S = 2.0
 """What a release command gets to end by itself when its deployment is turned round."""
+RESTART_GRACE_S = 2.0
+"""What an instance that lives but fails gets to end by itself: its address is needed for the next attempt."""
 RELEASE_UNIT = "r-"
 
 _Work = Callable[[Place, ledger.Book], Coroutine[Any, Any, None]]
@@ -109,6 +112,9 @@ class Steps:
             case Drain(instance_id):
                 await self._m.balancer.drain(route_name(place), instance_id)
                 self._fleet.observe(copy_of(book.instance(instance_id))).in_balancer = "draining"
+            case Withdraw(instance_id):
+                await self._m.balancer.remove(route_name(place), instance_id)
+                self._fleet.observe(copy_of(book.instance(instance_id))).in_balancer = "out"
             case End(instance_id):
                 row = book.instance(instance_id)
                 self._busy[place].add(ending(instance_id))
@@ -339,7 +345,7 @@ class Steps:
         log.warning("instance restarts", action="environment:Restart", subject=row.id, reason=action.reason)
         await self._m.balancer.remove(route_name(place), row.id)
         await self._m.database.run(ledger.restart, row, action.at, action.strikes, action.reason)
-        await self._fleet.stop(copy_of(row), 0.0)
+        await self._fleet.stop(copy_of(row), RESTART_GRACE_S)
 
     async def _route(self, place: Place, row: Any, weight: int, book: ledger.Book) -> None:
         start = self._m.clock.monotonic()

@@ -13,10 +13,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     delete,
     false,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -27,6 +29,7 @@ from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
 from halage.environment import execution_store
 from halage.environment.certificates.store import certificates_table
+from halage.environment.health_tables import health_changes_table
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollouts import delete_rollouts, rollout_row
 from halage.environment.scaling_tables import scaling_decisions_table, scaling_states_table
@@ -123,6 +126,7 @@ instances_table = Table(
     Column("created_at", Instant, nullable=False),
     Column("process", String(63), nullable=False, server_default="web"),
     Column("is_protected", Boolean, nullable=False, server_default=false()),
+    Column("taken_out", Document),
     Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment", "state"),
     Index("ix_instances_port", "port"),
@@ -281,6 +285,18 @@ def deployments_in(tx: Transaction, states: Iterable[str], place: Place | None =
     return list(tx.execute(query.order_by(table.c.id)))
 
 
+def present_deployments(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
+    """Of each environment (of one) the deployment under way and the newest one, oldest first."""
+    table = deployments_table
+    newest = select(func.max(table.c.id)).group_by(table.c.project, table.c.environment)
+    is_open: ColumnElement[bool] = table.c.state.in_(OPEN_DEPLOYMENTS)
+    if place is not None:
+        here = and_(table.c.project == place[0], table.c.environment == place[1])
+        newest, is_open = newest.where(here), and_(is_open, here)
+    query = select(table).where(or_(table.c.id.in_(newest), is_open))
+    return list(tx.execute(query.order_by(table.c.id)))
+
+
 def update_deployment(tx: Transaction, deployment_id: int, /, **values: Any) -> None:
     """Change columns of one deployment."""
     tx.execute(update(deployments_table).where(deployments_table.c.id == deployment_id).values(**values))
@@ -348,7 +364,7 @@ def delete_places(tx: Transaction, project: str, environment: str | None = None)
     )
     delete_rollouts(tx, deleted.deployments)
     own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
-    for table in (*own, scaling_states_table, scaling_decisions_table):
+    for table in (*own, health_changes_table, scaling_states_table, scaling_decisions_table):
         tx.execute(delete(table).where(*here(table)))
     name = certificates_table.c.name
     of_project = name.startswith(f"{project}.", autoescape=True)

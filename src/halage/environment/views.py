@@ -7,7 +7,7 @@ from halage.balancer.model import TargetState, TargetStatus
 from halage.environment import store
 from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
-from halage.environment.health import colour_of
+from halage.environment.health import InstanceSigns, derive
 from halage.environment.model import (
     Deployment,
     DeploymentState,
@@ -19,6 +19,8 @@ from halage.environment.model import (
     Variable,
 )
 from halage.environment.rollout.strategy import strategy_of
+from halage.environment.standing import Standing, signs_of, worker_signs
+from halage.environment.vitals import Vitals
 from halage.site.settings import Policy
 
 PHASE_ORDER = ("prepare", "release command", "boot", "route", "drain", "stop")
@@ -95,14 +97,14 @@ def deployment_view(
     )
 
 
-def instance_view(row: Any, number: int, status: TargetStatus | None) -> Instance:
-    """An instance with what the balancer says of it."""
+def instance_view(row: Any, status: TargetStatus | None, signs: InstanceSigns) -> Instance:
+    """An instance with what the balancer says of it, and what else is observed."""
     return Instance(
         id=row.id,
         project=row.project,
         environment=row.environment,
         release_id=row.release_id,
-        release_number=number,
+        release_number=signs.release,
         state=InstanceState(row.state),
         attempt=row.attempt,
         address=row.address,
@@ -115,25 +117,41 @@ def instance_view(row: Any, number: int, status: TargetStatus | None) -> Instanc
         requests=status.requests if status is not None else 0,
         process=row.process,
         is_protected=bool(row.is_protected),
+        taken_out=signs.taken_out,
+        cpu_percent=signs.cpu_percent,
+        memory_percent=signs.memory_percent,
+        recent=signs.recent,
     )
 
 
 def environment_view(
-    rows: "store.EnvironmentRows", statuses: Sequence[TargetStatus] | None, urls: tuple[str, ...]
+    rows: "store.EnvironmentRows",
+    statuses: Sequence[TargetStatus] | None,
+    urls: tuple[str, ...],
+    vitals: Vitals | None = None,
 ) -> Environment:
     """An environment as it is now; `statuses` None means that the balancer does not answer."""
     environment = rows.environment
     by_id = {status.target.id: status for status in statuses or ()}
-    instances = tuple(
-        instance_view(row, rows.releases[row.release_id].number, by_id.get(row.id)) for row in rows.instances
-    )
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
     scaled = environment.instances
     planned = plan.scaling.within(plan.instances) if plan else environment.plan.get("instances", 1)
     wanted = (planned if scaled is None else scaled) if plan else 0
+    standing = Standing(
+        place=(environment.project, environment.name),
+        plan=plan,
+        wanted=wanted,
+        release_id=environment.current_release_id,
+        instances=rows.instances,
+        numbers={key: row.number for key, row in rows.releases.items()},
+        deployment=rows.deployment,
+    )
+    signs = signs_of(standing, by_id if statuses is not None else None, vitals)
+    health = derive(signs)
+    seen = {each.id: each for each in (*signs.instances, *worker_signs(standing, vitals))}
+    instances = tuple(instance_view(row, by_id.get(row.id), seen[row.id]) for row in rows.instances)
     web = [each for each in instances if each.process == WEB]
-    colour, cause = colour_of(wanted, web, current is not None, statuses is not None)
     deployment = None
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
@@ -142,8 +160,10 @@ def environment_view(
     return Environment(
         project=environment.project,
         name=environment.name,
-        colour=colour,
-        cause=cause,
+        colour=health.colour,
+        cause=health.summary,
+        health=health,
+        recent=signs.recent,
         type=plan.type if plan else environment.plan.get("type", ""),
         wanted=wanted,
         serving=sum(instance.is_up for instance in instances),

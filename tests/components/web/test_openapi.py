@@ -21,6 +21,7 @@ from tests.services.web.world import World, make_world
 EXAMPLES = 15
 RULED = {
     "query_metrics",
+    "list_health_history",
     "put_metrics",
     "create_alarm",
     "set_alarm",

@@ -40,6 +40,8 @@ TABLE = [
     ("environment:Restart", PROD, "yes yes yes no no"),
     ("environment:SetVariable", PROD, "yes yes yes no no"),
     ("environment:Scale", PROD, "yes yes yes no no"),
+    ("environment:TakeOut", PROD, "yes yes yes no no"),
+    ("environment:PutBack", PROD, "yes yes yes no no"),
     ("environment:Configure", PROD, "yes yes yes no no"),
     ("environment:Create", PROD, "yes yes yes no no"),
     ("environment:Terminate", PROD, "yes yes no no no"),

@@ -22,6 +22,9 @@ SHOP = Route("shop.prod", ("shop.example", "www.example"), HealthCheck("/up", 0.
 BLOG = Route("blog.prod", ("blog.example",))
 
 
+PASSIVE = "observe layer7 error-limit 5 on-error fastinter"
+
+
 def layout() -> Layout:
     placed = Placed(Target("one", "127.0.0.1", 80)), Placed(Target("two", "::1", 81, weight=5), True)
     arranged = arrange(first_layout(), [SHOP, BLOG]).layout
@@ -47,8 +50,8 @@ def test_slot_holds_what_cannot_change_at_run_time_and_its_servers() -> None:
         "timeout check 1500ms",
     ]
     assert lines[-2:] == [
-        "server one 127.0.0.1:80 check inter 500ms fall 4 rise 1 weight 100",
-        "server two [::1]:81 check inter 500ms fall 4 rise 1 weight 5 disabled",
+        f"server one 127.0.0.1:80 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 100",
+        f"server two [::1]:81 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 5 disabled",
     ]
 
 

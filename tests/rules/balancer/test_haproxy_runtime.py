@@ -57,7 +57,8 @@ def test_map_is_brought_to_what_is_wanted() -> None:
 
 def test_missing_server_is_added_ready_and_checked() -> None:
     assert server_commands("s1", {"one": Placed(ONE)}, {}, ROUTE) == [
-        "add server s1/one 127.0.0.1:80 check inter 2000ms fall 3 rise 2 weight 100 "
+        "add server s1/one 127.0.0.1:80 check inter 2000ms fastinter 250ms fall 3 rise 2 "
+        "observe layer7 error-limit 5 on-error fastinter weight 100 "
         "pool-purge-delay 5s pool-max-conn -1",
         "enable health s1/one",
         "set server s1/one state ready",

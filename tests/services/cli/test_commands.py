@@ -49,6 +49,10 @@ def test_projects_as_a_table_and_as_json(as_dev: Halage) -> None:
         ("events",),
         ("env", "scale", "shop", "prod", "1"),
         ("env", "scale", "shop", "prod", "--reset", "--no-wait"),
+        ("env", "health", "shop", "prod"),
+        ("env", "health", "shop", "prod", "--history", "--since", "7d"),
+        ("env", "take-out", "shop", "prod", "i-1", "--replace"),
+        ("env", "put-back", "shop", "prod", "i-1"),
         ("events", "-e", "prod", "--subject", "project/*", "--origin", "api", "--text", "x", "--after", "0"),
         ("events", "--project", "shop", "--actor", "dev", "--action", "*", "--since", "7d"),
     ],
@@ -103,6 +107,27 @@ def test_scaling_says_the_number_and_that_of_halage_toml(as_dev: Halage, served:
         assert refused.code == 2 and "--reset" in refused.err
     assert as_dev("env", "scale", "shop", "prod", "101").code == 2
     assert [call[3] for call in served.world.environments.calls if call[0] == "scale"] == [1, None]
+
+
+def test_health_is_told_with_causes_numbers_and_instances(as_dev: Halage, served: Served) -> None:
+    shown = as_dev("env", "health", "shop", "prod").out
+    for words in ("ok (green)", "i-1 uses 97% of the processor", "60 requests, 1 failed (5xx)", "p95 31"):
+        assert words in shown
+    (row,) = [line for line in shown.splitlines() if line.startswith("i-1 ")]
+    assert row.split() == ["i-1", "serving", "v2", "200", "97%", "40%", "60,", "1", "failed", "cpu"]
+    history = as_dev("env", "health", "shop", "prod", "--history").out
+    assert "10 min 00 s" in history and "warning" in history and "slow" in history
+    out = as_dev("env", "take-out", "shop", "prod", "i-1", "--replace")
+    assert out.code == 0 and "i-1 of shop prod: taken out, runs on." in out.out
+    assert as_dev("env", "put-back", "shop", "prod", "i-1").code == 0
+    missing = as_dev("env", "take-out", "shop", "prod", "i-9")
+    assert missing.code != 0 and "no instance i-9" in missing.err
+    calls = [call for call in served.world.environments.calls if call[0] in ("take-out", "put-back")]
+    assert calls == [
+        ("take-out", "shop", "prod", "i-1", True, "dev"),
+        ("put-back", "shop", "prod", "i-1", "dev"),
+        ("take-out", "shop", "prod", "i-9", False, "dev"),
+    ]
 
 
 def test_events_are_written_to_a_new_file(as_dev: Halage, served: Served, tmp_path: Path) -> None:

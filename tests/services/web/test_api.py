@@ -15,10 +15,10 @@ EXAMPLES = {
     "{run}": "1",
     "{job}": "1",
     "{deployment}": "1",
+    "{instance}": "i-1",
     "{user}": "dev",
     "{variable}": "KEY",
     "{token_id}": "tok-1",
-    "{instance}": "i-1",
     "{template}": "big",
 }
 BODIES = {
@@ -98,6 +98,8 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
         ("put", "/projects/shop/environments/prod/scaling/suspended", {"suspended": ["in"]}),
         ("put", "/projects/shop/environments/prod/instances/i-1/protection", {"is_protected": True}),
+        ("post", "/projects/shop/environments/prod/instances/i-1/take-out", None),
+        ("post", "/projects/shop/environments/prod/instances/i-1/put-back", None),
         ("put", "/projects/shop/environments/prod/variables/KEY", {"value": "x"}),
         ("delete", "/projects/shop", None),
         ("put", "/projects/shop/members/dev", {"role": "admin"}),

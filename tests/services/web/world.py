@@ -23,12 +23,16 @@ from halage.compute.drivers.memory import MemoryDriver
 from halage.compute.model import STANDARD_TYPES
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
+from halage.environment.health_tables import HealthSpan
 from halage.environment.making import EnvironmentTemplate, Made
 from halage.environment.model import (
+    Cause,
     Colour,
     Deployment,
     DeploymentState,
     Environment,
+    Health,
+    HealthStatus,
     Instance,
     InstanceState,
     LogLine,
@@ -39,6 +43,7 @@ from halage.environment.model import (
 from halage.environment.orders import create as create_environments
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import CertificateDesk
+from halage.monitor.collect.model import Requests
 from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.intake.model import IntakeLimits
 from halage.monitor.intake.service import Intake, Ports
@@ -97,10 +102,16 @@ def a_deployment(number: int = 1, project: str = "shop", kind: str = "deploy") -
     )
 
 
+A_CAUSE = Cause(
+    "cpu", HealthStatus.WARNING, "i-1 uses 97% of the processor time of its type", "i-1", {"value": 97.2}
+)
+
+
 def an_environment(project: str = "shop", name: str = "prod") -> Environment:
     instance = Instance(
         "i-1", project, name, 2, 2, InstanceState.SERVING, 1, "127.1.0.1", 8000, NOW, NOW, "", "200", True, 7
     )
+    instance = replace(instance, cpu_percent=97.2, memory_percent=40.0, recent=Requests(60, 1, 2, 8, 31, 90))
     return Environment(
         project=project,
         name=name,
@@ -114,6 +125,8 @@ def an_environment(project: str = "shop", name: str = "prod") -> Environment:
         instances=(instance,),
         urls=(f"http://{project}.localhost:8080",),
         variables=(Variable("KEY", None, True, NOW, "ada"),),
+        health=Health(HealthStatus.OK, "2 of 2 instances serve", (A_CAUSE,)),
+        recent=Requests(60, 1, 2, 8, 31, 90),
     )
 
 
@@ -223,6 +236,31 @@ class FakeEnvironments:
             raise Invalid("An environment has 1 to 100 instances.")
         self.calls.append(("scale", project, name, instances, actor))
         return replace(await self.show(project, name), scaled=instances)
+
+    async def health_spans(
+        self, project: str, name: str, start: float, end: float, *, limit: int = 500
+    ) -> Sequence[HealthSpan]:
+        await self.show(project, name)
+        return [
+            HealthSpan(NOW - 600, NOW, Health(HealthStatus.OK, "1 instance up")),
+            HealthSpan(NOW, None, Health(HealthStatus.WARNING, "slow", (A_CAUSE,))),
+        ]
+
+    async def take_out(
+        self, project: str, name: str, instance: str, *, replace: bool, actor: str
+    ) -> Environment:
+        self.calls.append(("take-out", project, name, instance, replace, actor))
+        return self._with(await self.show(project, name), instance, InstanceState.TAKEN_OUT)
+
+    async def put_back(self, project: str, name: str, instance: str, *, actor: str) -> Environment:
+        self.calls.append(("put-back", project, name, instance, actor))
+        return self._with(await self.show(project, name), instance, InstanceState.SERVING)
+
+    def _with(self, shown: Environment, instance: str, state: InstanceState) -> Environment:
+        found = [each for each in shown.instances if each.id == instance]
+        if not found:
+            raise NotFound(f"There is no instance {instance}.")
+        return replace(shown, instances=tuple(replace(each, state=state) for each in found))
 
     async def deployments(self, project: str, name: str, *, limit: int = 20) -> Sequence[Deployment]:
         await self.show(project, name)

@@ -16,6 +16,7 @@ from typing import TypeGuard
 from halage.balancer.driver import WritesAccessLog
 from halage.balancer.model import AccessPart, LogPlace, Visit
 from halage.base.clock import Clock
+from halage.monitor.collect.recent import RecentVisits
 from halage.monitor.collect.samples import place_of
 from halage.monitor.collect.visits import VisitTally
 from halage.monitor.logs.model import Group, Line, PlacedSink
@@ -73,12 +74,18 @@ class AccessLog:
     """Reads the access log. One caller at a time but for `follow`, which may be called beside itself."""
 
     def __init__(
-        self, balancer: WritesAccessLog, keeper: MetricKeeper, sink: PlacedSink, clock: Clock
+        self,
+        balancer: WritesAccessLog,
+        keeper: MetricKeeper,
+        sink: PlacedSink,
+        clock: Clock,
+        recent: RecentVisits | None = None,
     ) -> None:
         self._balancer = balancer
         self._keeper = keeper
         self._sink = sink
         self._clock = clock
+        self._recent = recent
         self._place: LogPlace | None = None
         self._is_open = False
         self._lines_kept: LogPlace | None = None
@@ -132,6 +139,8 @@ class AccessLog:
         await self._read_on(detailed)
         if self._place is not None:
             self._lines_kept = await self._place_of_lines(self._place.file)
+        if self._recent is not None:
+            self._recent.note_read()
 
     async def _read_on(self, detailed: Collection[str]) -> None:
         began = self._clock.monotonic()
@@ -178,6 +187,8 @@ class AccessLog:
             self.late_visits += 1
             at = now - LATE_S
         is_counted = _is_environment(visit.route) and not is_late
+        if self._recent is not None and is_counted:
+            self._recent.add(visit, at)
         is_detailed = visit.route in detailed
         self._usual.add(visit, at, place, is_mine=is_counted and not is_detailed)
         if detailed:

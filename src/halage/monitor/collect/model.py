@@ -18,6 +18,20 @@ class Tick:
     """Those that are sampled at this resolution."""
 
 
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The requests of the last minute, of an environment or of one instance."""
+
+    count: int = 0
+    errors: int = 0
+    """Answers with 5xx, the balancer's own included."""
+    client_errors: int = 0
+    """Answers with 4xx."""
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
 class Source(Protocol):
     """Something that can be looked at."""
 

@@ -16,6 +16,7 @@ from halage.monitor.collect.instances import InstanceSource
 from halage.monitor.collect.machine import FileSystemSource, MachineSource
 from halage.monitor.collect.model import Source, TickConsumer
 from halage.monitor.collect.own import LoopWatcher, OwnSource
+from halage.monitor.collect.recent import RecentVisits
 from halage.monitor.inventory import Inventory
 from halage.monitor.logs.model import PlacedSink
 from halage.monitor.metrics.model import MetricKeeper
@@ -39,6 +40,8 @@ class Equipment:
     keeper: MetricKeeper
     sink: PlacedSink
     consumer: TickConsumer
+    recent: RecentVisits | None = None
+    """Who counts the requests of the last minute."""
     more: tuple[Source, ...] = ()
     """Others that have something to say every ten seconds: the stores of metrics and logs."""
 
@@ -56,6 +59,6 @@ def build_collector(equipment: Equipment) -> tuple[Collector, OwnSource]:
         ),
         of_machine=(MachineSource(clock), FileSystemSource(equipment.data), own, *equipment.more),
         watchers=(own, LoopWatcher(own), certificates),
-        access_log=AccessLog(equipment.balancer, equipment.keeper, equipment.sink, clock),
+        access_log=AccessLog(equipment.balancer, equipment.keeper, equipment.sink, clock, equipment.recent),
     )
     return Collector(sources, inventory, equipment.keeper, equipment.consumer, clock), own

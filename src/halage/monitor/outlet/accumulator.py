@@ -103,6 +103,14 @@ class Accumulator:
             for key in [key for key in self._entries if key.get("project") == project]:
                 del self._entries[key]
 
+    def level(self, key: SeriesKey) -> float | None:
+        """What a level says now; None when it was not sampled lately, or is none."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.kind is not Kind.GAUGE or _is_stale(entry, self._clock.now()):
+                return None
+            return entry.total
+
     def standing(self, is_wanted: Callable[[SeriesKey], bool]) -> list[Standing]:
         """What there is now of the wanted series."""
         now = self._clock.now()

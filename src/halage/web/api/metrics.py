@@ -126,8 +126,8 @@ async def query_metrics(
     As CSV: a row for each period, a column for each line, empty where there is no data.
     """
     caller.must("monitor:ShowMachine", "server")
-    end = door.clock.now() if to is None else _moment("to", to)
-    start = end - DEFAULT_SPAN_S if from_ is None else _moment("from", from_)
+    end = door.clock.now() if to is None else read_moment("to", to)
+    start = end - DEFAULT_SPAN_S if from_ is None else read_moment("from", from_)
     answer = await door.metrics.query(expression, start, end, period, caller.projects_where(ACTION))
     if form is Form.CSV or (form is None and _prefers_csv(request)):
         # A hundred thousand values take a quarter of a second to write.
@@ -158,7 +158,8 @@ def _pair(dimension: str) -> tuple[str, str]:
     return name, value
 
 
-def _moment(name: str, text: str) -> float:
+def read_moment(name: str, text: str) -> float:
+    """Seconds (epoch) of a moment that fits the pattern of `From` and `To`. Raises Invalid."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError as error:

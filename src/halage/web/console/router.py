@@ -11,6 +11,7 @@ from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
 from halage.web.console.events import EventPages
+from halage.web.console.health import HealthPages
 from halage.web.console.log_settings import LogSettingPages
 from halage.web.console.logs import LogPages
 from halage.web.console.members import MemberPages
@@ -40,6 +41,7 @@ def console_router(services: Services) -> APIRouter:
         RunPages(console),
         EnvironmentPages(console),
         ScalingPages(console),
+        HealthPages(console),
         SettingsPages(console),
         CertificatePages(console),
         ShellPages(console),

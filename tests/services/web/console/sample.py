@@ -22,15 +22,20 @@ from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
 from halage.compute.drivers.memory import MemoryDriver
 from halage.environment.certificates.keeper import Certificates
+from halage.environment.health_tables import HealthSpan
 from halage.environment.model import (
+    Cause,
     Colour,
     Deployment,
     DeploymentState,
     Environment,
+    Health,
+    HealthStatus,
     Instance,
     InstanceState,
     Phase,
     Release,
+    TakenOut,
     Variable,
 )
 from halage.environment.routing import Routing
@@ -49,6 +54,7 @@ from halage.monitor.alarms.model import (
 )
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.alarms.store import alarm_changes_table, alarm_deliveries_table, alarms_table
+from halage.monitor.collect.model import Requests
 from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.logs.keeper import Surroundings
 from halage.monitor.logs.model import Group, Line
@@ -180,6 +186,40 @@ def an_instance(number: int, state: InstanceState, **changes: Any) -> Instance:
     )
 
 
+def a_health(colour: Colour, summary: str, instances: Sequence[str]) -> Health:
+    statuses = {
+        Colour.GREEN: HealthStatus.OK,
+        Colour.YELLOW: HealthStatus.WARNING,
+        Colour.RED: HealthStatus.SEVERE,
+        Colour.GREY: HealthStatus.NO_DATA,
+    }
+    if colour in (Colour.GREEN, Colour.GREY):
+        return Health(statuses[colour], summary)
+    told = (
+        Cause("none_up", statuses[colour], "no instance passes its check: visitors get the error page"),
+        Cause("failing", statuses[colour], f"{instances[0]} fails its check for 42 s (L7STS/500 in 12 ms)"),
+        Cause("cpu", HealthStatus.WARNING, f"{instances[1]} uses 97% of the processor time of its type"),
+    )
+    return Health(statuses[colour], summary, told if colour is Colour.RED else told[1:])
+
+
+def health_spans() -> list[HealthSpan]:
+    """A night that went badly for a while."""
+    cuts = [
+        (90000, HealthStatus.OK, "2 instances up"),
+        (40000, HealthStatus.WARNING, "1 of 2 instances up: i-2 fails its check (L4CON in 0 ms)"),
+        (38000, HealthStatus.SEVERE, "no instance is up: i-1 fails its check for 3 s (L7TOUT in 5001 ms)"),
+        (33000, HealthStatus.INFO, "2 instances up; the last deployment (v11) was rolled back"),
+        (9000, HealthStatus.OK, "2 instances up"),
+        (120, HealthStatus.WARNING, "i-1 uses 97% of the memory of its type"),
+    ]
+    ends = [now() - ago for ago, _, _ in cuts[1:]]
+    return [
+        HealthSpan(now() - ago, end, Health(status, summary))
+        for (ago, status, summary), end in zip(cuts, [*ends, None], strict=True)
+    ]
+
+
 def an_environment(project: str, name: str, colour: Colour) -> Environment:
     serving, broken = InstanceState.SERVING, InstanceState.BROKEN
     causes = {
@@ -220,7 +260,14 @@ def an_environment(project: str, name: str, colour: Colour) -> Environment:
             reason="GET http://127.20.0.1:8000/ answered 500 for 60 s; there is no earlier release",
             log_tail=LARAVEL_LOG,
         )
+    recent = None if is_grey else Requests(1834, 12, 40, 18.0, 96.0, 310.0)
+    shown = tuple(
+        replace(each, cpu_percent=12.4 * each.attempt, memory_percent=41.0, recent=Requests(917, 6, 20))
+        for each in instances[colour]
+    )
     return Environment(
+        health=a_health(colour, causes[colour], [each.id for each in shown]),
+        recent=recent,
         project=project,
         name=name,
         colour=colour,
@@ -230,7 +277,7 @@ def an_environment(project: str, name: str, colour: Colour) -> Environment:
         serving=sum(instance.is_up for instance in instances[colour]),
         release=None if is_grey else releases_of(project, name)[0],
         deployment=None if is_grey else deployment,
-        instances=instances[colour],
+        instances=shown,
         urls=(f"http://{prefix}{project}.localhost:8080",),
         variables=(),
     )
@@ -474,6 +521,13 @@ class SampleEnvironments(FakeEnvironments):
         }
     )
     set: dict[str, Variable] = field(default_factory=dict)
+    out: dict[str, TakenOut] = field(default_factory=dict)
+
+    async def health_spans(
+        self, project: str, name: str, start: float, end: float, *, limit: int = 500
+    ) -> Sequence[HealthSpan]:
+        await self.show(project, name)
+        return health_spans()
 
     async def list(self, project: str) -> list[Environment]:
         return [an_environment(*key, colour) for key, colour in self.colours.items() if key[0] == project]
@@ -481,7 +535,31 @@ class SampleEnvironments(FakeEnvironments):
     async def show(self, project: str, name: str) -> Environment:
         if (project, name) not in self.colours:
             raise NotFound(f"{project} has no environment {name}.")
-        return an_environment(project, name, self.colours[project, name])
+        return self._with_out(an_environment(project, name, self.colours[project, name]))
+
+    async def take_out(
+        self, project: str, name: str, instance: str, *, replace: bool, actor: str
+    ) -> Environment:
+        if instance in self.out:
+            raise Conflict(f"{instance} is the only instance that serves: replace it")
+        self.calls.append(("take-out", project, name, instance, replace, actor))
+        self.out[instance] = TakenOut(actor, now(), replace)
+        return await self.show(project, name)
+
+    async def put_back(self, project: str, name: str, instance: str, *, actor: str) -> Environment:
+        self.calls.append(("put-back", project, name, instance, actor))
+        if self.out.pop(instance, None) is None:
+            raise Conflict(f"{instance} was not taken out: there is nothing to put back")
+        return await self.show(project, name)
+
+    def _with_out(self, shown: Environment) -> Environment:
+        instances = tuple(
+            replace(each, state=InstanceState.TAKEN_OUT, taken_out=self.out[each.id])
+            if each.id in self.out
+            else each
+            for each in shown.instances
+        )
+        return replace(shown, instances=instances)
 
     async def releases(self, project: str, name: str) -> Sequence[Release]:
         return releases_of(project, name)
