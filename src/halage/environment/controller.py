@@ -105,7 +105,6 @@ class EnvironmentController:
                 return None
             acted = False
             situation = await self._situation(place, book, busy)
-            await self._note_phase(situation, book)
             for action in decide(situation):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
@@ -115,6 +114,7 @@ class EnvironmentController:
                     finally:  # half of a step may be recorded
                         self.note_change()
                     acted = True
+            await self._note_phase(situation, book)  # last: nobody waits for it
             if not acted:
                 return delay
             if book.deployment is not None:
