@@ -151,6 +151,7 @@ class AlarmGround:
         self.everyone: tuple[str, ...] = ("memory://everyone",)
         self.limits = QUICK
         self.is_paused = False
+        self.grace_s = 0.0
 
     def close(self) -> None:
         self.post.released.set()
@@ -246,6 +247,7 @@ async def alarm_plane(ground: AlarmGround) -> AsyncIterator[Plane]:
             tasks=tasks,
             everyone=ground.everyone,
             is_paused=lambda: ground.is_paused,
+            grace_s=ground.grace_s,
         )
         alarms = Alarms(
             ground.database,

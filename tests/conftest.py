@@ -1,6 +1,7 @@
 """What every tier may use: a clock moved by hand, free ports, a data directory for each test."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ def clock() -> ManualClock:
     """A clock that the test moves with `await clock.advance(seconds)`."""
     return ManualClock()
 
+
+# A job in the background of a shell ignores Ctrl-C, and all that it starts inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: two workers on a busy machine are slow without being wrong. In the continuous
 # integration every run tries the same examples, so that red means that this change broke it.

@@ -24,6 +24,7 @@ from halage.compute.accounts import Accounts
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.model import STANDARD_TYPES, UnitSpec
 from halage.environment import ledger
+from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.machinery import Limits, Machinery
@@ -326,7 +327,9 @@ async def _environments(
         clock=ground.clock,
         compute=compute,
         balancer=balancer,
-        routing=Routing(balancer, "halage.test"),
+        routing=Routing(
+            balancer, "halage.test", Certificates(database, ground.clock, ground.secrets, "Tests"), 8443
+        ),
         places=ground.places,
         accounts=ground.accounts,
         sealer=ground.secrets,

@@ -236,7 +236,9 @@ class ScriptedProber(Prober):
             return "gave no good answer"
         for unit_id in self._compute.running():
             spec = self._compute.spec(unit_id)
-            if f"http://{spec.environment.get('HOST')}:{spec.environment.get('PORT')}/" in probe.url:
+            host, port = spec.environment.get("HOST"), spec.environment.get("PORT")
+            is_everywhere = host == "0.0.0.0" and f":{port}/" in probe.url
+            if is_everywhere or f"http://{host}:{port}/" in probe.url:
                 return self.problem_of(spec)
         return "connection refused"
 

@@ -50,6 +50,11 @@ def is_drawn(visitor: Visitor, selector: str) -> bool:
     return bool(visitor.run(_IS_DRAWN, selector))
 
 
+def await_answers(visitor: Visitor) -> None:
+    """Wait until no graph waits for an answer."""
+    visitor.wait(lambda: visitor.run("return document.querySelector('[aria-busy]') === null"))
+
+
 def said(visitor: Visitor) -> str:
     return visitor.find("#said").get_attribute("textContent") or ""
 

@@ -26,6 +26,7 @@ PAGES = (
     "/projects/boutique/environments/prod",
     "/projects/boutique/environments/prod/logs",
     "/projects/boutique/environments/prod/variables",
+    "/projects/boutique/environments/prod/certificate",
     "/runs/3",
     "/runs/4",
     "/runs/5",
@@ -225,7 +226,7 @@ def test_the_language_is_kept(visitor: Visitor) -> None:
 def test_no_page_scrolls_sideways_on_a_phone(visitor: Visitor, served: Served, language: str) -> None:
     served.sample.builds.failed = 2
     visitor.sign_in("root")
-    visitor.find(f"button[value={language}]").click()
+    visitor.speak(language)
     visitor.widen(390)
     for page in PAGES:
         visitor.open(page)

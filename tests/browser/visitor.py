@@ -132,6 +132,13 @@ class Visitor:
                 return
         raise AssertionError(f"Tab never reaches {selector}")
 
+    def speak(self, language: str) -> None:
+        """Choose a language at the foot of the page; the next page comes in it."""
+        self.find(f"button[value={language}]").click()
+        self.wait(lambda: self.run("return document.documentElement.lang") == language)
+        # It was sent and kept: a page that is opened at once would cut the form off.
+        self.wait(lambda: (self.driver.get_cookie("halage_language") or {}).get("value") == language)
+
     def prefer(self, scheme: str) -> None:
         """Prefer light or dark."""
         self._tell("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])

@@ -140,7 +140,7 @@ def test_a_filter_makes_a_metric_of_lines(server: Product) -> None:
         server.visit(HOST, "/fail")
 
     def counted() -> bool:
-        since = ["metrics", "query", f'sum(failures{{project="{SHOP}"}})', "--since", "10m", "-o", "json"]
+        since = ["metric", "query", f'sum(failures{{project="{SHOP}"}})', "--since", "10m", "-o", "json"]
         lines = json.loads(printed(server, *since))["lines"]
         return bool(lines) and sum(value or 0 for value in lines[0]["values"]) >= 5
 

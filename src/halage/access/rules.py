@@ -25,6 +25,7 @@ PROJECT_ACTIONS = {
     "environment:SetVariable": Role.DEVELOPER,
     "environment:Scale": Role.DEVELOPER,
     "environment:Configure": Role.DEVELOPER,
+    "environment:SetCertificate": Role.DEVELOPER,
     "monitor:Show": Role.VIEWER,
     "monitor:ReadLogs": Role.VIEWER,
     "monitor:PutMetric": Role.DEVELOPER,
@@ -39,10 +40,12 @@ PROJECT_ACTIONS = {
 OWN_ACTIONS = frozenset({"access:ManageOwn"})
 """On `user/NAME`: NAME alone (and administrators of the server)."""
 
-SIGNED_IN_ACTIONS = frozenset({"project:List", "monitor:ShowMachine"})
+SIGNED_IN_ACTIONS = frozenset({"project:List", "monitor:ShowMachine", "server:ShowAuthority"})
 """On `server`: everyone who is signed in; what is listed is what they may see."""
 
-SERVER_ACTIONS = frozenset({"project:Create", "access:ManageUsers", "server:Show", "monitor:SetOutlet"})
+SERVER_ACTIONS = frozenset(
+    {"project:Create", "access:ManageUsers", "server:Show", "server:SetCertificate", "monitor:SetOutlet"}
+)
 """Administrators of the server alone, on whatever resource."""
 
 ACTIONS = frozenset(PROJECT_ACTIONS) | OWN_ACTIONS | SIGNED_IN_ACTIONS | SERVER_ACTIONS

@@ -16,7 +16,7 @@ from halage.compute.drivers.process import ProcessDriver
 from halage.compute.model import MIB
 from halage.monitor.alarms.actions import Actuator
 from halage.monitor.alarms.carriers import Carriers
-from halage.monitor.alarms.controller import AlarmController
+from halage.monitor.alarms.controller import GRACE_S, AlarmController
 from halage.monitor.alarms.deliveries import Deliveries
 from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.alarms.points import ExpressionPoints
@@ -199,6 +199,7 @@ async def _build_alarms(
         tasks=watched.tasks,
         everyone=settings.messages.to,
         is_paused=lambda: store.is_paused,
+        grace_s=GRACE_S,
     )
     stack.callback(controller.stop)
     await controller.recover()

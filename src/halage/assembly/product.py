@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build
 from halage.assembly.settings import BuildSettings, Settings
 from halage.assembly.traffic import MetricTraffic
 from halage.balancer.drivers.haproxy import HAProxyDriver
+from halage.balancer.model import Https
 from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
@@ -28,14 +30,18 @@ from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
+from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
-from halage.environment.routing import Routing
+from halage.environment.routing import ConsoleDoor, Routing
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
+from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
 from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
@@ -121,9 +127,14 @@ async def build_product(
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
         settings_door = _build_settings(ground, environment_controller)
-        services = _open_doors(ground, door, builds, environments, settings_door, pipeline, monitoring)
+        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
+        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+        services = _open_doors(
+            ground, door, certificates, builds, environments, settings_door, pipeline, monitoring
+        )
         for controller in (environment_controller, build_controller, pipeline_controller):
             await controller.recover()
+        ground.tasks.start(_notices(ground).run(), "notices")
         if missed := await ground.source.reconcile():
             log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
         yield Product(
@@ -153,7 +164,9 @@ async def _lay_ground(
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
         compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
-        balancer=await stack.enter_async_context(HAProxyDriver(data / "balancer", settings.http)),
+        balancer=await stack.enter_async_context(
+            HAProxyDriver(data / "balancer", settings.http, https=settings.https)
+        ),
         access=access,
         source=await stack.enter_async_context(Source(data / "repositories", data / "run", database, clock)),
         tasks=await stack.enter_async_context(Tasks()),  # the last one in: it is left first
@@ -169,7 +182,7 @@ async def _build_environments(
         clock=ground.clock,
         compute=ground.compute,
         balancer=ground.balancer,
-        routing=Routing(ground.balancer, settings.domain),
+        routing=_build_routing(ground),
         places=Places(settings.data / "sites", ground.objects),
         accounts=ground.accounts,
         sealer=ground.access.secrets,
@@ -194,6 +207,36 @@ def _build_settings(ground: _Ground, controller: EnvironmentController) -> Envir
         wake=controller.wake,
         tell=controller.tell,
     )
+
+
+def _notices(ground: _Ground) -> Notices:
+    return Notices(
+        ground.database,
+        ground.journal,
+        AppriseMessenger(),
+        ground.access.secrets,
+        ground.clock,
+        public_url=ground.settings.public_url,
+    )
+
+
+def _build_routing(ground: _Ground) -> Routing:
+    settings = ground.settings
+    authority = f"Halage of {settings.console.host or settings.domain}"
+    certificates = Certificates(ground.database, ground.clock, ground.access.secrets, authority)
+    https_port = settings.https.port if settings.https is not None else None
+    return Routing(ground.balancer, settings.domain, certificates, https_port, _console_door(settings))
+
+
+def _console_door(settings: Settings) -> ConsoleDoor | None:
+    if not settings.console.host or settings.listen.port == 0:
+        return None
+    # The balancer wants an address.
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not bound to
+    host = everywhere.get(settings.listen.host, settings.listen.host)
+    address = str(socket.getaddrinfo(host, settings.listen.port, type=socket.SOCK_STREAM)[0][4][0])
+    https = Https(settings.console.https)
+    return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
 
 
 def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:
@@ -261,6 +304,7 @@ def _build_pipeline(
 def _open_doors(
     ground: _Ground,
     door: GitDoor,
+    certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
     settings: EnvironmentSettings,
@@ -276,6 +320,7 @@ def _open_doors(
         logs=monitoring.logs,
         dashboards=monitoring.dashboards,
         builds=builds,
+        certificates=certificates,
         environments=environments,
         settings=settings,
         pipeline=pipeline,

@@ -65,6 +65,8 @@ async def _serve(
                 server_header=False,
                 timeout_graceful_shutdown=STOP_GRACE_S,
                 timeout_keep_alive=KEEP_ALIVE_S,
+                # The balancer is one of those who reach us from there, and it says who asked.
+                forwarded_allow_ips=["127.0.0.1", "::1", settings.listen.host],
                 h11_max_incomplete_event_size=64 * 1024,
             )
         )

@@ -203,6 +203,23 @@ class MessageSettings(_Table):
     )
 
 
+class ConsoleSettings(_Table):
+    """[console]"""
+
+    host: str = Field(default="", description='a host name, such as halage.example.org, or "" for none')
+    https: Literal["off", "on", "redirect"] = Field(
+        default="redirect", description='"off", "on" or "redirect" (HTTP is sent on to HTTPS)'
+    )
+
+    @validates("host")
+    @classmethod
+    def _host_name(cls, value: str) -> str:
+        value = value.lower()
+        if value and (len(value) > 200 or not _HOST_NAME.fullmatch(value)):
+            raise ValueError("no host name")
+        return value
+
+
 class Settings(_Table):
     """Everything that an operator can set, validated; `load_settings` makes it."""
 
@@ -214,6 +231,11 @@ class Settings(_Table):
         default=Address("127.0.0.1", 8080),
         description="HOST:PORT, such as 0.0.0.0:80, another one than `listen`",
     )
+    https: Annotated[Address | None, BeforeValidator(_parse_address_or_nothing)] = Field(
+        default_factory=lambda known: _https_of(known),
+        description='HOST:PORT, such as 0.0.0.0:443, another one than `listen` and `http`, or "" for none',
+    )
+    console: ConsoleSettings = Field(default=ConsoleSettings(), description="a table: [console]")
     domain: str = Field(default="localhost", description="a domain name, such as sites.example.org")
     public_url: str = Field(
         default_factory=lambda known: _url_of(known),
@@ -249,6 +271,15 @@ class Settings(_Table):
     def _another_address(cls, value: Address, info: ValidationInfo) -> Address:
         if value.port != 0 and value == info.data.get("listen"):
             raise ValueError("the same as listen")
+        return value
+
+    @validates("https")
+    @classmethod
+    def _third_address(cls, value: Address | None, info: ValidationInfo) -> Address | None:
+        if value is not None and value in (info.data.get("listen"), info.data.get("http")):
+            raise ValueError("the same as listen or http")
+        if value is not None and value.port == 0:
+            raise ValueError("no port")
         return value
 
     @validates("domain")
@@ -300,8 +331,25 @@ class Settings(_Table):
         return SessionLimits(self.sessions.idle_s, self.sessions.lifetime_s)
 
 
+_HTTPS_AFTER_HTTP = 443 - 80
+"""8443 stands to 8080 as 443 to 80."""
+
+
+def _https_of(known: dict[str, Any]) -> Address | None:
+    http = known.get("http")
+    if http is None or http.port == 0 or http.port + _HTTPS_AFTER_HTTP > 65535:
+        return None
+    https = Address(http.host, http.port + _HTTPS_AFTER_HTTP)
+    return None if https == known.get("listen") else https
+
+
 def _url_of(known: dict[str, Any]) -> str:
     listen, domain = known.get("listen"), known.get("domain", "localhost")
+    console, http, https = known.get("console"), known.get("http"), known.get("https")
+    if console is not None and console.host and http is not None:
+        if https is not None and console.https != "off":
+            return f"https://{console.host}{'' if https.port == 443 else f':{https.port}'}"
+        return f"http://{console.host}{'' if http.port == 80 else f':{http.port}'}"
     if listen is None:
         return "http://localhost"
     return f"http://{Address(domain, listen.port) if listen.host in _ANY_ADDRESS else listen}"

@@ -29,7 +29,7 @@ def teardown(settings: Settings) -> None:
 
 
 async def _teardown(settings: Settings) -> None:
-    async with HAProxyDriver(settings.data / "balancer", settings.http) as balancer:
+    async with HAProxyDriver(settings.data / "balancer", settings.http, https=settings.https) as balancer:
         await balancer.stop()
     async with ProcessDriver(settings.data / "units") as compute:
         units = await compute.list()

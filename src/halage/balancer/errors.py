@@ -1,6 +1,6 @@
 """What can go wrong between Halage and the balancer."""
 
-from halage.base.errors import HalageError, NotFound, Unavailable
+from halage.base.errors import HalageError, Invalid, NotFound, Unavailable
 
 
 class BalancerDown(Unavailable):
@@ -13,3 +13,7 @@ class BalancerRefused(HalageError):
 
 class NoSuchRoute(NotFound):
     """The balancer has no such route."""
+
+
+class BadCertificate(Invalid):
+    """The certificate cannot be used."""

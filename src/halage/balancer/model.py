@@ -1,7 +1,7 @@
 """Routes and targets: which host names lead to which instances, and what went through them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -30,14 +30,62 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long things may take, in seconds."""
+
+    connect_s: float = 2.0
+    request_s: float = 60.0
+    """From the whole request to the head of the answer, and between two parts of the answer."""
+    idle_s: float = 3600.0
+    """A connection on which both sides are silent after it was handed over (WebSocket)."""
+    queue_s: float = 10.0
+    """For a target that is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a route shows to visitors who come by HTTPS, and the key that proves it."""
+
+    chain: str
+    """PEM: the certificate itself first, then those that lead from it to an authority."""
+    key: str = field(repr=False)
+    """PEM, without a password."""
+    names: tuple[str, ...]
+    """Host names that it is good for; `*.` at the beginning stands for one label."""
+    ends_at: float
+
+
+class Https(StrEnum):
+    """What visitors of a route get by HTTPS."""
+
+    OFF = "off"
+    ON = "on"
+    REDIRECT = "redirect"
+    """HTTP is sent on to HTTPS, for the host names that the certificate is good for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A set of targets behind host names. `name` is `PROJECT.ENVIRONMENT`."""
 
     name: str
     hosts: tuple[str, ...]
     health: HealthCheck = HealthCheck()
-    algorithm: str = "roundrobin"
-    """`roundrobin` or `leastconn`."""
+    algorithm: str = "leastconn"
+    """`roundrobin`, `leastconn` or `source` (the same visitor's address to the same target)."""
+    timeouts: Timeouts = Timeouts()
+    is_sticky: bool = False
+    """A cookie leads a visitor to the same target for as long as that may get requests."""
+    slow_start_s: float = 0.0
+    """A target that comes (back) gets its whole share after so long."""
+    most_connections: int = 0
+    """To one target at once; what is more waits. 0: no limit."""
+    fails_open: bool = False
+    """When no target passes its check, requests go to all of them; else the error page answers."""
+    allowed: tuple[str, ...] = ()
+    """Addresses and ranges (CIDR) that are answered; empty: all."""
+    https: Https = Https.OFF
+    certificate: Certificate | None = None
 
 
 class TargetState(StrEnum):

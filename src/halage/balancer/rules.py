@@ -1,12 +1,14 @@
 """Which routes can be served together: pure, so that one bad route never stops another."""
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from halage.balancer.model import HealthCheck, Route, Target
+from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target
 
-ALGORITHMS = frozenset({"roundrobin", "leastconn"})
+ALGORITHMS = frozenset({"roundrobin", "leastconn", "source"})
+LONGEST_S = 86400.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
@@ -22,19 +24,23 @@ class Verdict:
     refused: Mapping[str, str]
 
 
-def judge(routes: Iterable[Route], known: Mapping[str, Route]) -> Verdict:
+def judge(routes: Iterable[Route], known: Mapping[str, Route], *, no_https: str = "") -> Verdict:
     """The routes that may be served; a refused one that was served before stays as it was.
 
-    A host name belongs to one route. Of two that want it, the one that is served already keeps
-    it, else the first in the order given.
+    A host name belongs to one route. Of two that want it, it goes to one that is no environment's
+    (its name has no dot), else the one that is served already keeps it, else the first in the
+    order given. `no_https`: why no route can be served by HTTPS; empty
+    when they can.
     """
     wanted = list(routes)
-    wanted.sort(key=lambda route: route.name not in known)
+    wanted.sort(key=lambda route: (not is_own(route), route.name not in known))
     accepted: dict[str, Route] = {}
     refused: dict[str, str] = {}
     holders: dict[str, str] = {}
     for route in map(normalised, wanted):
         problem = _problem_beside(route, accepted, holders)
+        if problem is None and route.https is not Https.OFF:
+            problem = no_https or None
         if problem is not None:
             refused[route.name] = problem
             if route.name not in known or route.name in accepted:
@@ -44,6 +50,11 @@ def judge(routes: Iterable[Route], known: Mapping[str, Route]) -> Verdict:
         accepted[route.name] = route
         holders.update(dict.fromkeys(route.hosts, route.name))
     return Verdict(tuple(accepted.values()), refused)
+
+
+def is_own(route: Route) -> bool:
+    """Whether it leads to Halage itself, and to no environment."""
+    return "." not in route.name
 
 
 def normalised(route: Route) -> Route:
@@ -61,7 +72,42 @@ def find_route_problem(route: Route) -> str | None:
             return f"{host!r} is not a host name (letters, digits, hyphens and dots, without a port)"
     if route.algorithm not in ALGORITHMS:
         return f"the algorithm {route.algorithm!r} is not one of {', '.join(sorted(ALGORITHMS))}"
-    return _find_check_problem(route.health)
+    return (
+        _find_check_problem(route.health)
+        or _find_time_problem(route)
+        or _find_source_problem(route)
+        or _find_certificate_problem(route)
+    )
+
+
+def covers(certificate: Certificate, host: str) -> bool:
+    """Whether the certificate is good for a host name (in lower case), as browsers see it (RFC 9525)."""
+    label, _, parent = host.partition(".")
+    return host in certificate.names or (bool(label and parent) and f"*.{parent}" in certificate.names)
+
+
+def secured_hosts(route: Route) -> tuple[str, ...]:
+    """The route's host names that are served by HTTPS."""
+    if route.https is Https.OFF or route.certificate is None:
+        return ()
+    certificate = route.certificate
+    return tuple(host for host in route.hosts if covers(certificate, host))
+
+
+def share_sources(allowed: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """From what each name allows: each range with all names that allow it.
+
+    A look-up of an address finds the narrowest range alone, so each range holds the names of those around it.
+    """
+    nets = {name: [ipaddress.ip_network(each) for each in ranges] for name, ranges in allowed.items()}
+    shared = {}
+    for net in {net for each in nets.values() for net in each}:
+        shared[str(net)] = tuple(
+            name
+            for name, mine in nets.items()
+            if any(net.version == other.version and net.subnet_of(other) for other in mine)  # type: ignore[arg-type]
+        )
+    return shared
 
 
 def find_target_problem(target: Target) -> str | None:
@@ -88,6 +134,46 @@ def _find_check_problem(check: HealthCheck) -> str | None:
     for name, count in (("rise", check.rise), ("fall", check.fall)):
         if not 1 <= count <= 100:
             return f"the health check's {name} of {count} is not between 1 and 100"
+    return None
+
+
+def _find_time_problem(route: Route) -> str | None:
+    times = route.timeouts
+    for name, seconds in (
+        ("connect", times.connect_s),
+        ("request", times.request_s),
+        ("idle", times.idle_s),
+    ):
+        if not 0.05 <= seconds <= LONGEST_S:
+            return f"the {name} time-out of {seconds:g} s is not between 0.05 and {LONGEST_S:g} s"
+    if not 0 <= times.queue_s <= LONGEST_S:
+        return (
+            f"the queue time-out of {times.queue_s:g} s is not between 0 (nobody waits) and {LONGEST_S:g} s"
+        )
+    if not 0 <= route.slow_start_s <= 3600:
+        return f"the slow start of {route.slow_start_s:g} s is not between 0 and 3600 s"
+    if not 0 <= route.most_connections <= 1_000_000:
+        return f"{route.most_connections} connections to a target are not between 0 (no limit) and 1000000"
+    return None
+
+
+def _find_source_problem(route: Route) -> str | None:
+    for source in route.allowed:
+        try:
+            ipaddress.ip_network(source)
+        except ValueError as error:
+            return f"{source!r} is not an address or range such as 192.0.2.7 or 192.0.2.0/24: {error}"
+    return None
+
+
+def _find_certificate_problem(route: Route) -> str | None:
+    if route.https is Https.OFF:
+        return None
+    if route.certificate is None:
+        return "HTTPS is on and there is no certificate"
+    if not secured_hosts(route):
+        names = ", ".join(route.certificate.names) or "no host name"
+        return f"the certificate is good for {names}, and for none of its hosts: {', '.join(route.hosts)}"
     return None
 
 

@@ -1,5 +1,6 @@
 """The root error and the five categories that the doors (API, console, git, CLI) know how to answer."""
 
+import os
 from typing import Any
 
 
@@ -37,3 +38,13 @@ class NotAllowed(HalageError):
 
 class Unavailable(HalageError):
     """Halage cannot do this at the moment; try again."""
+
+
+def cause_in_words(error: BaseException) -> str:
+    """What the kernel said, where it said something; HTTP clients alone say that "all attempts failed"."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return os.strerror(cause.errno).lower()
+        cause = cause.__cause__ or cause.__context__
+    return str(error).rstrip(".") or type(error).__name__

@@ -1,24 +1,21 @@
 """`halage alarm`: what is watched, what it says, and what is done when that changes."""
 
-import json
 import math
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from halage.base.errors import Invalid
 from halage.cli import terminal
+from halage.cli.documents import Document, FromFile, ToFile, export_document, read_document
 from halage.cli.session import session_of
-from halage.cli.words import local, parse_duration, style_of
+from halage.cli.words import local, parse_duration, parse_period, style_of
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-Document = dict[str, Any]
 DEFINITION = (
     *("name", "environment", "description", "expression", "rule", "operator", "threshold", "band"),
     *("period_s", "periods", "breaching", "missing", "low_samples", "mute_while_deploying"),
@@ -57,7 +54,9 @@ LowSamples = Annotated[
 ]
 Tell = Annotated[
     list[str] | None,
-    typer.Option(help="Tell this address (Apprise) in alarm and when well again. May be repeated."),
+    typer.Option(
+        help="Tell this address (Apprise) in alarm and when well again; `-` is asked for. May be repeated."
+    ),
 ]
 TellEveryone = Annotated[
     bool, typer.Option("--tell-everyone", help="Tell those of the server's setting `messages.to`.")
@@ -68,7 +67,9 @@ DownTo = Annotated[int, typer.Option(help="With --scale-by: never fewer.")]
 Rollback = Annotated[
     bool, typer.Option("--rollback", help="In alarm: roll back what was deployed within the last hour.")
 ]
-Call = Annotated[str | None, typer.Option(help="POST each change to this web address, as JSON.")]
+Call = Annotated[
+    str | None, typer.Option(help="POST each change to this web address, as JSON; `-` is asked for.")
+]
 Mute = Annotated[
     bool | None,
     typer.Option(
@@ -168,6 +169,8 @@ def create(
         **_what(tell, tell_everyone, call),
     }
     changes = [*definition.get("on_alarm", [])]
+    if scale_by is None and up_to is not None:
+        raise Invalid("--up-to says how far --scale-by may go: name both.")
     if scale_by is not None:
         changes.append(_scaling(scale_by, up_to, down_to))
     if rollback:
@@ -220,23 +223,18 @@ def set_(
 def export(
     context: typer.Context,
     alarm: Id,
-    file: Annotated[Path | None, typer.Option(help="Where to; by default to the terminal.")] = None,
+    file: ToFile = None,
 ) -> None:
     """Write an alarm as a JSON document, for `import`. Secrets in it are masked."""
     session = session_of(context)
     with session.connect() as client:
         definition = _definition(client.show_alarm(alarm))
-    text = json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
-    if file is None:
-        sys.stdout.write(text)
-        return
-    file.write_text(text, "utf-8")
-    session.tell(f"Wrote {file}.", {"file": str(file), "alarm": alarm})
+    export_document(session, definition, file, {"alarm": alarm})
 
 
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The document; `-` reads it from the standard input.")],
+    file: FromFile,
     project: Project = None,
     over: Annotated[
         int | None, typer.Option(help="Replace this alarm instead of making a new one; masked secrets stay.")
@@ -246,7 +244,7 @@ def import_(
     session = session_of(context)
     if project is not None and over is not None:
         raise typer.BadParameter("--over keeps the project of the alarm that it replaces.")
-    definition = _read(file)
+    definition = read_document(file, "alarm", DEFINITION)
     with session.connect() as client:
         if over is None:
             kept = client.create_alarm({**definition, "project": project})
@@ -354,7 +352,7 @@ def _threshold(compared: dict[str, float | None], band: float | None, side: str 
 def _when(period: str | None, out_of: str | None, mute: bool | None, **modes: str | None) -> Document:
     found = _given(**modes, mute_while_deploying=mute)
     if period is not None:
-        found["period_s"] = round(parse_duration(period))
+        found["period_s"] = parse_period(period)
     if out_of is not None:
         breaching, _, periods = out_of.partition("/")
         if not (breaching.isdigit() and (periods or breaching).isdigit()):
@@ -366,10 +364,15 @@ def _when(period: str | None, out_of: str | None, mute: bool | None, **modes: st
 def _what(tell: Sequence[str] | None, everyone: bool, call: str | None) -> Document:
     actions: list[Document] = []
     if tell or everyone:
-        actions.append({"kind": "tell", "to": list(tell or ())})
+        actions.append({"kind": "tell", "to": [_address(each, "Address to tell") for each in tell or ()]})
     if call is not None:
-        actions.append({"kind": "call", "url": call})
+        actions.append({"kind": "call", "url": _address(call, "Address to call")})
     return {"on_alarm": actions, "on_ok": list(actions)} if actions else {}
+
+
+def _address(text: str, question: str) -> str:
+    """An address that may hold a password, which is then in no list of processes and no history."""
+    return terminal.ask_secret(question) if text == "-" else text
 
 
 def _scaling(by: int, up_to: int | None, down_to: int) -> Document:
@@ -380,18 +383,6 @@ def _scaling(by: int, up_to: int | None, down_to: int) -> Document:
 
 def _definition(alarm: Document) -> Document:
     return {name: alarm[name] for name in DEFINITION}
-
-
-def _read(file: Path) -> Document:
-    """The definition in a file. Raises Invalid."""
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        document = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise Invalid(f"{file} is not a JSON document that can be read: {error}.") from error
-    if not isinstance(document, dict) or "name" not in document:
-        raise Invalid(f"{file} is not an alarm: `halage alarm export` writes one.")
-    return {key: document[key] for key in DEFINITION if key in document}
 
 
 def _place(alarm: Document) -> str:

@@ -1,13 +1,10 @@
 """`halage dashboard`: graphs that people laid out, as JSON documents."""
 
-import json
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halage.base.errors import Invalid
+from halage.cli.documents import Document, FromFile, ToFile, export_document, read_document
 from halage.cli.session import session_of
 from halage.cli.words import local
 
@@ -55,23 +52,19 @@ def show(context: typer.Context, dashboard: Id) -> None:
 def export(
     context: typer.Context,
     dashboard: Id,
-    file: Annotated[Path | None, typer.Option(help="Where to; by default to the terminal.")] = None,
+    file: ToFile = None,
 ) -> None:
     """Write a dashboard as a JSON document, for `import` here or on another server."""
     session = session_of(context)
     with session.connect() as client:
         found = client.show_dashboard(dashboard)
-    text = json.dumps({key: found[key] for key in _LAYOUT}, indent=2, ensure_ascii=False) + "\n"
-    if file is None:
-        sys.stdout.write(text)
-        return
-    file.write_text(text, "utf-8")
-    session.tell(f"Wrote {file}.", {"file": str(file), "dashboard": dashboard})
+    layout = {key: found[key] for key in _LAYOUT}
+    export_document(session, layout, file, {"dashboard": dashboard})
 
 
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The document; `-` reads it from the standard input.")],
+    file: FromFile,
     project: Annotated[
         str | None, typer.Option(help="Whose it becomes; without one it belongs to the server.")
     ] = None,
@@ -83,7 +76,7 @@ def import_(
     session = session_of(context)
     if project is not None and over is not None:
         raise typer.BadParameter("--over keeps the project of the dashboard that it replaces.")
-    layout = _read(file)
+    layout = read_document(file, "dashboard", _LAYOUT)
     with session.connect() as client:
         kept = (
             client.create_dashboard(layout, project=project) if over is None else _over(client, over, layout)
@@ -99,22 +92,10 @@ def delete(context: typer.Context, dashboard: Id) -> None:
     session.tell(f"Deleted dashboard {dashboard}.", {"id": dashboard, "is_deleted": True})
 
 
-def _over(client: "Client", id_: str, layout: dict[str, Any]) -> dict[str, Any]:
+def _over(client: "Client", id_: str, layout: Document) -> Document:
     version = int(client.show_dashboard(id_)["version"])
     return client.change_dashboard(id_, layout, version=version)
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """The layout in a file. Raises Invalid."""
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        document = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise Invalid(f"{file} is not a JSON document that can be read: {error}.") from error
-    if not isinstance(document, dict) or "name" not in document:
-        raise Invalid(f"{file} is not a dashboard: `halage dashboard export` writes one.")
-    return {key: document[key] for key in _LAYOUT if key in document}
-
-
-def _version(head: dict[str, Any]) -> str:
+def _version(head: Document) -> str:
     return "by itself" if head["is_made"] else str(head["version"])

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from halage.cli import terminal
@@ -28,6 +29,7 @@ PROJECT = "boutique"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 20.0
+_STOPPING = (signal.SIGTERM, signal.SIGHUP)
 _NEW_TEXT = "Second version, shipped under load."
 _HEADING = re.compile(r"(<h1[^>]*>)(.*?)(</h1>)", re.DOTALL)
 _NOT_HOME = re.compile(r"^\.git/|test|error|404", re.IGNORECASE)
@@ -76,19 +78,51 @@ class Place:
 
 
 def run_demo(*, once: bool = False, rate: float = 25, template: str = "laravel") -> int:
-    """The exit code: 0 when both versions went live and no request failed, else 1. Always cleans up."""
-    directory = Path(tempfile.mkdtemp(prefix="halage-demo-"))
-    directory.chmod(0o711)  # the site's own user must reach its release below
-    place = Place(directory, _free_port(), _free_port())
+    """The exit code: 0 when both versions went live and no request failed, else 1. Always cleans up.
+
+    SIGTERM, and a terminal that is closed, end it as Ctrl-C does.
+    """
+    with _signals(_STOPPING, _interrupt):
+        directory = Path(tempfile.mkdtemp(prefix="halage-demo-"))
+        directory.chmod(0o711)  # the site's own user must reach its release below
+        place = Place(directory, _free_port(), _free_port())
+        try:
+            with _server(place):
+                return _show(place, once=once, rate=rate, template=template)
+        except KeyboardInterrupt:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                terminal.print_note("Stopped.")
+            return FAILED
+        finally:
+            # Whoever presses Ctrl-C again would leave the site running.
+            with _signals((signal.SIGINT, *_STOPPING), _go_on):
+                _clean_up(place)
+
+
+@contextlib.contextmanager
+def _signals(numbers: Sequence[int], handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Answer these signals so until the end of the block; programs that it starts do not inherit that."""
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        with _server(place):
-            return _show(place, once=once, rate=rate, template=template)
-    except KeyboardInterrupt:
-        terminal.print_note("Stopped.")
-        return FAILED
+        yield
     finally:
-        with terminal.waiting("Cleaning up"):
-            _tear_down(place)
+        for number, was in before.items():
+            signal.signal(number, was)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _clean_up(place: Place) -> None:
+    with contextlib.ExitStack() as shown:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            shown.enter_context(terminal.waiting("Cleaning up"))
+        _tear_down(place)
 
 
 def _show(place: Place, *, once: bool, rate: float, template: str) -> int:
@@ -190,6 +224,7 @@ def _report(
             ("console", place.url),
             ("sign in", _login_hint(place)),
             ("site", f"http://{PROJECT}.localhost:{place.site_port}/"),
+            ("dashboard", f"{place.url}/projects/{PROJECT}/environments/prod/graphs"),
         ]
     )
     if probes.first_new_at is None:
@@ -257,7 +292,8 @@ def _tear_down(place: Place) -> None:
     """End what outlives the server: the instances and the balancer; then remove the directory."""
     if place.data.exists():
         command = [sys.executable, "-m", "halage", "teardown", "--data", str(place.data)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # A session of its own: a Ctrl-C of the terminal does not end it halfway.
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode != 0:
             # Its directory tells what is left: it must not go before that is ended.
             raise Failed(f"What runs under {place.data} could not be ended: {done.stderr}")

@@ -78,8 +78,10 @@ def events(
         "since": None if since is None else moment_before(since, now).isoformat(),
         "until": None if until is None else moment_before(until, now).isoformat(),
     }
-    if export is not None and follow:
-        raise Invalid("--export writes what there is and ends: leave out --follow.")
+    if export is not None and (follow or after is not None or before is not None):
+        raise Invalid("--export writes all that was chosen and ends: leave out --follow, --after, --before.")
+    if follow and (until is not None or before is not None):
+        raise Invalid("--follow goes on for ever: leave out --until and --before.")
     with session.connect() as client:
         if export is not None:
             _export(session, client, wanted, export)

@@ -2,7 +2,6 @@
 
 import fnmatch
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -83,6 +82,8 @@ def logs(
     """Print what was logged: by all instances of an environment and by the balancer, or by builds."""
     if follow and (count is not None or until is not None):
         raise Invalid("--follow goes on for ever: leave out --count and --until.")
+    if follow and lines > PAGE:
+        raise Invalid(f"--follow begins with {PAGE} lines at the most: `halage log export` writes all.")
     session = session_of(context)
     conditions = _conditions(search, without, ignore_case, field, stream, since, until)
     groups, several = _groups(project, environment, group), environment is None
@@ -90,8 +91,10 @@ def logs(
     with session.connect() as client:
         if period_s is not None:
             _print_counts(session, client.count_logs(groups, conditions, period_s=period_s), period_s)
+            if since is None and not session.wants_json:
+                terminal.print_note("Of the last hour; --since says how far back to count.")
         elif follow:
-            for line in client.tail_logs(groups, conditions, lines=min(lines, PAGE)):
+            for line in client.tail_logs(groups, conditions, lines=lines):
                 _print_line(session, line, several)
         elif not _print_lines(session, client, groups, conditions, lines, several):
             _tell_why(client, project, groups)
@@ -451,10 +454,4 @@ def _check_outlet(name: str, address: str, *, has_headers: bool) -> None:
 
 def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals:
-        value = (
-            str(typer.prompt(f"Value of {name}", hide_input=True, err=True))
-            if sys.stdin.isatty()
-            else sys.stdin.readline().removesuffix("\n")
-        )
-    return name, value
+    return name, value if equals else terminal.ask_secret(f"Value of {name}")

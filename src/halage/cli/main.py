@@ -9,6 +9,7 @@ import halage
 from halage.base.errors import HalageError
 from halage.cli import (
     alarms,
+    certificates,
     check,
     configure,
     credentials,
@@ -150,6 +151,19 @@ ENVIRONMENTS.add_typer(
         ],
     )
 )
+ENVIRONMENTS.add_typer(
+    _group(
+        "certificate",
+        "Certificates: what visitors are shown by HTTPS.",
+        [
+            ("show", certificates.show),
+            ("set", certificates.set_),
+            ("make", certificates.make),
+            ("remove", certificates.remove),
+            ("authority", certificates.authority),
+        ],
+    )
+)
 app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",
@@ -184,7 +198,7 @@ LOGS.add_typer(
 app.add_typer(LOGS)
 app.add_typer(
     _group(
-        "metrics",
+        "metric",
         "Metrics: what is measured, what an expression comes to, what a site measures itself.",
         [
             ("list", metrics.list_),

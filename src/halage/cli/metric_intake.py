@@ -1,4 +1,4 @@
-"""`halage metrics put`, `intake` and `export`: a site's own metrics in, everything out."""
+"""`halage metric put`, `intake` and `export`: a site's own metrics in, everything out."""
 
 import sys
 from enum import StrEnum
@@ -9,7 +9,7 @@ import typer
 from halage.base.errors import Invalid
 from halage.cli import terminal
 from halage.cli.session import session_of
-from halage.cli.words import local
+from halage.cli.words import local, parse_dimensions
 
 
 class MetricKind(StrEnum):
@@ -30,7 +30,8 @@ def put(
         MetricKind, typer.Option(help="A level, how often something happened, or values to take together.")
     ] = MetricKind.GAUGE,
     dimension: Annotated[
-        list[str] | None, typer.Option("--dimension", "-d", help="NAME=VALUE; may be given again.")
+        list[str] | None,
+        typer.Option("--dimension", "-d", metavar="NAME=VALUE", help="Such as country=fr. May be repeated."),
     ] = None,
     at: Annotated[
         str | None, typer.Option(help="The moment that it is of, such as 2026-01-05T09:30:00Z; without: now.")
@@ -39,7 +40,7 @@ def put(
     """Keep a metric of an environment's own."""
     if len(values) > 1 and kind is not MetricKind.DISTRIBUTION:
         raise Invalid(f"A {kind.value} has one value; several go with --kind distribution.")
-    metric: dict[str, Any] = {"name": name, "kind": kind.value, "dimensions": _dimensions(dimension or [])}
+    metric: dict[str, Any] = {"name": name, "kind": kind.value, "dimensions": parse_dimensions(dimension)}
     metric |= {"value": values[0]} if len(values) == 1 else {"values": values}
     if at is not None:
         metric["at"] = at
@@ -81,17 +82,6 @@ def export(context: typer.Context) -> None:
         terminal.print_json({"text": text})
     else:
         sys.stdout.write(text)
-
-
-def _dimensions(words: list[str]) -> dict[str, str]:
-    """Raises Invalid."""
-    dimensions = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals and value):
-            raise Invalid(f"A dimension is NAME=VALUE, not {word!r}.")
-        dimensions[name] = value
-    return dimensions
 
 
 def _statsd(state: dict[str, Any]) -> str:

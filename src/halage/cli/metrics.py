@@ -1,4 +1,4 @@
-"""`halage metrics`: what is measured, and what an expression comes to."""
+"""`halage metric`: what is measured, and what an expression comes to."""
 
 import sys
 import time
@@ -10,9 +10,18 @@ import typer
 
 from halage.base.errors import Invalid
 from halage.cli import terminal
+from halage.cli.documents import write_file
 from halage.cli.graph import bounds, number, picture, sparkline
 from halage.cli.session import session_of
-from halage.cli.words import duration, for_api, local, parse_duration, parse_moment, parse_period
+from halage.cli.words import (
+    duration,
+    for_api,
+    local,
+    parse_dimensions,
+    parse_duration,
+    parse_moment,
+    parse_period,
+)
 
 DEFAULT_SINCE_S = 3 * 3600
 _WIDTH = 60
@@ -27,14 +36,17 @@ def list_(
     dimension: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME:VALUE", help="Only those with this, such as instance:i-7; may be repeated."
+            "--dimension",
+            "-d",
+            metavar="NAME=VALUE",
+            help="Only those with this: instance=i-7. May be repeated.",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 200,
 ) -> None:
     """List what is measured: metrics with their dimensions."""
     session = session_of(context)
-    dimensions = dict(_dimension(each) for each in dimension or ())
+    dimensions = parse_dimensions(dimension)
     with session.connect() as client:
         found = client.search_metrics(
             name, project=project, environment=environment, dimensions=dimensions, limit=limit
@@ -148,19 +160,9 @@ def _span(since: str | None, from_: str | None, to: str | None) -> tuple[str, st
     return for_api(begin), None if end is None else for_api(end)
 
 
-def _dimension(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not (name and colon and value):
-        raise Invalid(f"A dimension is written NAME:VALUE, such as instance:i-7, not {text!r}.")
-    return name, value
-
-
 def _write(place: str, text: str) -> None:
     if place == "-":
         sys.stdout.write(text)
         return
-    try:
-        Path(place).write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise Invalid(f"{place} cannot be written: {error.strerror}.") from error
+    write_file(Path(place), text)
     terminal.print_note(f"Wrote {place}.")

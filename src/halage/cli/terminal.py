@@ -115,6 +115,15 @@ def coloured(state: str) -> "Text":
     return plain(state.replace("_", " "), style_of(state))
 
 
+def ask_secret(question: str) -> str:
+    """What is typed and not shown; a line of stdin where nobody sits there."""
+    import typer
+
+    if sys.stdin.isatty():
+        return str(typer.prompt(question, hide_input=True, err=True))
+    return sys.stdin.readline().removesuffix("\n")
+
+
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
     """Show on a terminal that something is under way."""

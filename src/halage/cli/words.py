@@ -1,6 +1,7 @@
 """How values read on a terminal: durations, moments, states and their colours. Pure."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,6 +59,17 @@ def parse_period(text: str) -> int:
     if seconds != int(seconds):
         raise Invalid(f"A period is a whole number of seconds, not {text!r}.")
     return int(seconds)
+
+
+def parse_dimensions(words: Iterable[str] | None) -> dict[str, str]:
+    """Dimensions that are written NAME=VALUE. Raises Invalid."""
+    dimensions = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise Invalid(f"A dimension is written NAME=VALUE, such as instance=i-7, not {word!r}.")
+        dimensions[name] = value
+    return dimensions
 
 
 def parse_moment(text: str) -> datetime:

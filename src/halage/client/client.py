@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from halage.client.alarms import AlarmCalls
+from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
 from halage.client.logs import LogCalls
@@ -31,7 +32,14 @@ class EventsWanted(TypedDict, total=False):
 
 
 class Client(
-    MetricCalls, MetricIntakeCalls, AlarmCalls, LogCalls, DashboardCalls, SettingsCalls, RolloutCalls
+    MetricCalls,
+    MetricIntakeCalls,
+    AlarmCalls,
+    LogCalls,
+    DashboardCalls,
+    SettingsCalls,
+    RolloutCalls,
+    CertificateCalls,
 ):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 

@@ -14,6 +14,8 @@ from halage.client.errors import NotAHalageServer, ProblemError, ServerUnreachab
 
 PREFIX = "/api/v1"
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_LONG_TIMEOUT = httpx.Timeout(5.0, read=600.0)
+"""A long answer is silent while the server looks for the next line that is wanted."""
 _STREAM_TIMEOUT = httpx.Timeout(5.0, read=40.0)
 """A stream carries a beat each 15 s: one that is silent for longer is dead."""
 
@@ -101,7 +103,7 @@ class Connection:
         """A long answer line by line, as it comes. Raises ProblemError, ServerUnreachable."""
         sent = {name: value for name, value in query.items() if value is not None}
         try:
-            with self._http.stream("GET", path, params=sent) as response:
+            with self._http.stream("GET", path, params=sent, timeout=_LONG_TIMEOUT) as response:
                 if response.status_code != 200:
                     response.read()
                 _raise_problem(response, self.url)
@@ -117,7 +119,7 @@ class Connection:
         """A long answer as it comes. Raises ProblemError, and ServerUnreachable when it breaks off."""
         sent = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            with self._http.stream("GET", path, params=sent) as response:
+            with self._http.stream("GET", path, params=sent, timeout=_LONG_TIMEOUT) as response:
                 if not response.is_success:
                     response.read()
                     _raise_problem(response, self.url)

@@ -109,6 +109,7 @@ class EnvironmentInventory:
             is_detailed=plan is not None and plan.detailed_monitoring,
             metrics_path=goal.site.run.metrics if goal is not None else None,
             domains=plan.domains if plan is not None else (),
+            certificate_ends=self._m.routing.certificate_ends(place),
             is_deploying=deployment is not None,
             has_release=row.current_release_id is not None or deployment is not None or bool(instances),
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),

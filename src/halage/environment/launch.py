@@ -1,5 +1,6 @@
 """From a release's configuration to the unit that runs it."""
 
+import ipaddress
 import random
 import socket
 from collections.abc import Mapping
@@ -37,15 +38,19 @@ class Seat:
     """Variables of Halage's own, which people's come before."""
 
 
-def choose_address(used_ports: set[int]) -> tuple[str, int]:
-    """A private loopback address and a port that nobody uses.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - for instances that shall be reached from outside
+
+
+def choose_address(used_ports: set[int], private_range: str) -> tuple[str, int]:
+    """An address of the range (CIDR, on loopback) and a port that nobody uses.
 
     The port is unique too: a site that listens on all addresses must not meet another one.
     """
+    network = ipaddress.IPv4Network(private_range)
     for _ in range(1000):
         port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - no secret
         if port not in used_ports and _is_free(port):
-            return f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}", port  # noqa: S311
+            return str(network[random.randrange(1, network.num_addresses - 1)]), port  # noqa: S311
     raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
 
@@ -71,10 +76,12 @@ def release_step_of(seat: Seat, sealer: Sealer) -> Serving | None:
 
 def _serving_place(seat: Seat, sealer: Sealer) -> site_serving.Place:
     project, environment = seat.place
+    is_public = seat.configuration.plan(environment).network.public_instances
     return site_serving.Place(
         release=seat.directory,
         private=seat.private,
-        address=seat.address,
+        # All addresses of the machine, the private one among them: there it is probed and balanced.
+        address=EVERYWHERE if is_public else seat.address,
         port=seat.port,
         account_is_separate=seat.account is not None,
         memory_mib=seat.type.memory_mib,

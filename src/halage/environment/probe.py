@@ -1,12 +1,12 @@
 """The start-up probe: asks a new instance for an HTTP answer until it gives a good one."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 
 from halage.base.clock import Clock
+from halage.base.errors import cause_in_words
 
 FIRST_INTERVAL_S = 0.05
 LONGEST_INTERVAL_S = 1.0
@@ -57,17 +57,7 @@ class Prober:
         except httpx.TimeoutException:
             return f"no answer within {probe.timeout_s:g} s"
         except httpx.HTTPError as error:
-            return _words_of(error)
+            return cause_in_words(error)
         if 200 <= answer.status_code < 400:
             return None
         return f"it answered {answer.status_code} {answer.reason_phrase}".rstrip()
-
-
-def _words_of(error: BaseException) -> str:
-    """What the kernel said, where it said something; httpx alone says that "all attempts failed"."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return os.strerror(cause.errno).lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__

@@ -66,9 +66,7 @@ class Environments:
             statuses = await self._m.balancer.status(route_name(place))
         except BalancerDown:
             statuses = None
-        port = "" if self._public_port == 80 else f":{self._public_port}"
-        urls = tuple(f"http://{host}{port}/" for host in self._m.routing.hosts(place))
-        return environment_view(rows, statuses, urls)
+        return environment_view(rows, statuses, self._m.routing.urls(place, self._public_port))
 
     # -- make and remove
 

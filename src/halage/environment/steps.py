@@ -300,7 +300,9 @@ class Steps:
         )
 
     async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
-        address, port = choose_address(await self._m.database.run(store.used_ports))
+        plan = Configuration.from_document(book.releases[release_id].configuration).plan(place[1])
+        used = await self._m.database.run(store.used_ports)
+        address, port = choose_address(used, plan.network.private_range)
         values = {
             "id": new_id("i"),
             "project": place[0],

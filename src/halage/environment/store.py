@@ -23,6 +23,7 @@ from sqlalchemy.engine import Row
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollouts import delete_rollouts, rollout_row
 
@@ -319,6 +320,8 @@ def delete_places(tx: Transaction, project: str) -> Deleted:
     delete_rollouts(tx, deleted.deployments)
     for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
         tx.execute(delete(table).where(table.c.project == project))
+    certificates = certificates_table.c.name
+    tx.execute(delete(certificates_table).where(certificates.startswith(f"{project}.", autoescape=True)))
     return deleted
 
 

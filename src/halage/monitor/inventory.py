@@ -45,6 +45,8 @@ class WatchedEnvironment:
     is_deploying: bool
     has_release: bool = True
     """A release was deployed here or is on its way; before that there is nothing to measure."""
+    certificate_ends: tuple[tuple[str, float], ...] = ()
+    """(host name, seconds since the epoch) of those that Halage itself serves by HTTPS: nobody need ask."""
     secrets: tuple[str, ...] = ()
     """Values that are masked in what its instances print."""
 

@@ -182,12 +182,15 @@ class BalancerPlan:
     https: Https = Https.OFF
     stickiness: bool = False
     """A cookie leads a visitor to the same instance while it serves."""
-    connect_timeout_s: float = 5.0
+    connect_timeout_s: float = 2.0
     request_timeout_s: float = 60.0
-    """How long an instance may take to begin its answer."""
-    idle_timeout_s: float = 60.0
+    """How long an instance may take to begin its answer, and be silent within it."""
+    idle_timeout_s: float = 3600.0
+    """How long both sides of a WebSocket may be silent."""
     slow_start_s: float = 0.0
+    """For so long an instance that comes gets less than its share, more and more."""
     queue_timeout_s: float = 10.0
+    """How long a request may wait for an instance."""
     most_connections: int = 0
     """To one instance at once; more wait in the queue. 0: no limit."""
     all_unhealthy: AllUnhealthy = AllUnhealthy.ERROR_PAGE

@@ -14,6 +14,7 @@ from halage.base.errors import HalageError
 from halage.web.api import (
     access,
     alarms,
+    certificates,
     dashboards,
     environments,
     events,
@@ -46,6 +47,8 @@ _ROUTERS = (
     projects.router,
     runs.router,
     jobs.router,
+    certificates.router,
+    certificates.server_router,
     environments.router,
     environments.deployments_router,
     rollouts.router,

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from halage.base.ids import new_id
+from halage.web.downloads import BrokenOff
 from halage.web.problems import INTERNAL, RequestTooLarge, answer_error, problem_response
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -48,6 +49,11 @@ class Envelope:
 
         try:
             await self._app(scope, receive, wrapped)
+        except BrokenOff as error:
+            log.info(
+                "answer broken off", action="web:Request", subject=state["request_id"], reason=str(error)
+            )
+            raise  # half of it is out: the server must cut the connection
         except Exception:
             log.exception("request failed", action="web:Request", reference=state["request_id"])
             if status:

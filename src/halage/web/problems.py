@@ -262,7 +262,8 @@ def _validation_problem(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SECRET_PARTS = frozenset(
-    {"password", "value", "secret", "on_alarm", "on_ok", "on_insufficient_data"}  # actions hold addresses
+    # Actions hold addresses; a certificate may have its key at its end.
+    {"password", "value", "secret", "on_alarm", "on_ok", "on_insufficient_data", "key", "certificate"}
 )
 
 

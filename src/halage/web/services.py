@@ -11,6 +11,7 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
+from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.dashboards.service import Dashboards
@@ -29,6 +30,7 @@ class Services:
     access: Access
     alarms: Alarms
     builds: Builds
+    certificates: CertificateDesk
     environments: Environments
     settings: EnvironmentSettings
     metrics: Metrics

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Self
@@ -26,10 +27,15 @@ async def visit(
     method: str = "GET",
     headers: str = "",
     body: str = "",
+    tls: ssl.SSLContext | None = None,
+    source: str = "127.0.0.1",
 ) -> Answer:
     """One request on a connection of its own. Raises OSError when the connection breaks."""
+    name = host.partition(":")[0] if tls else None
     async with asyncio.timeout(20):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=tls, server_hostname=name, local_addr=(source, 0)
+        )
         try:
             length = f"Content-Length: {len(body)}\r\n" if body else ""
             head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}{headers}\r\n"
@@ -141,6 +147,7 @@ class Load:
 
     port: int
     host: str
+    tls: ssl.SSLContext | None = None
     done: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -163,8 +170,12 @@ class Load:
             while self.done + len(self.failures) < wanted:  # noqa: ASYNC110 - one waits for eight
                 await asyncio.sleep(0.02)
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        name = self.host if self.tls else None
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=name)
+
     async def _visit(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await self._open()
         while not self._over:
             try:
                 writer.write(f"GET / HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
@@ -182,7 +193,7 @@ class Load:
             self.done += 1
             if "connection: close" in head.lower():
                 writer.close()
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                reader, writer = await self._open()
             await asyncio.sleep(0.002)
         writer.close()
         with contextlib.suppress(OSError):

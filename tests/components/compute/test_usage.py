@@ -19,7 +19,7 @@ async def test_open_files_and_written_bytes_are_counted(
 ) -> None:
     script = (
         f"dd if=/dev/zero of={workspace}/big bs=1M count=4 conv=fsync; "
-        "exec 7</dev/null 8</dev/null; echo ready; sleep 60"
+        "exec 7</dev/null 8</dev/null; sleep 60 & echo ready; wait"
     )
     async with ProcessDriver(units, ProcessSettings(use_cgroups=use_cgroups)) as driver:
         spec = unit_of(script)

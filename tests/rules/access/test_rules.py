@@ -41,6 +41,7 @@ TABLE = [
     ("environment:SetVariable", PROD, "yes yes yes no no"),
     ("environment:Scale", PROD, "yes yes yes no no"),
     ("environment:Configure", PROD, "yes yes yes no no"),
+    ("environment:SetCertificate", PROD, "yes yes yes no no"),
     ("monitor:Show", SHOP, "yes yes yes yes no"),
     ("monitor:ReadLogs", SHOP, "yes yes yes yes no"),
     ("monitor:PutMetric", PROD, "yes yes yes no no"),
@@ -52,9 +53,11 @@ TABLE = [
     ("access:ManageOwn", VIC, "yes no no yes no"),
     ("project:List", "server", "yes yes yes yes yes"),
     ("monitor:ShowMachine", "server", "yes yes yes yes yes"),
+    ("server:ShowAuthority", "server", "yes yes yes yes yes"),
     ("project:Create", "server", "yes no no no no"),
     ("access:ManageUsers", "server", "yes no no no no"),
     ("server:Show", "server", "yes no no no no"),
+    ("server:SetCertificate", "server", "yes no no no no"),
     ("monitor:SetOutlet", "server", "yes no no no no"),
 ]
 

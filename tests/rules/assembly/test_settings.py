@@ -145,6 +145,9 @@ def _another(key: str, default: Any) -> str:
     return {
         "listen": "127.0.0.9:9999",
         "http": "127.0.0.9:9999",
+        "https": "127.0.0.9:9999",
+        "console.host": "halage.example.org",
+        "console.https": "off",
         "data": "/srv/halage",
         "domain": "example.org",
         "public_url": "https://example.org",

@@ -1,8 +1,13 @@
 from halage.balancer.drivers.haproxy.configuration import (
     HOSTS_MAP,
+    HTTPS_MAP,
     NAMES_MAP,
     PATHS_MAP,
+    RESTRICTED_MAP,
     ROUTES_MAP,
+    SOURCES_MAP,
+    STICKY_MAP,
+    STUCK_MAP,
     Place,
     narrowed,
     render_configuration,
@@ -33,7 +38,14 @@ def section(text: str, title: str) -> list[str]:
 def test_slot_holds_what_cannot_change_at_run_time_and_its_servers() -> None:
     text = render_configuration(layout(), PLACE)
     lines = section(text, f"backend {layout().places['shop.prod']}")
-    assert lines[:2] == ["balance leastconn", "timeout check 1500ms"]
+    assert lines[:6] == [
+        "balance leastconn",
+        "timeout connect 2000ms",
+        "timeout server 60000ms",
+        "timeout queue 10000ms",
+        "timeout tunnel 3600000ms",
+        "timeout check 1500ms",
+    ]
     assert lines[-2:] == [
         "server one 127.0.0.1:80 check inter 500ms fall 4 rise 1 weight 100",
         "server two [::1]:81 check inter 500ms fall 4 rise 1 weight 5 disabled",
@@ -73,6 +85,7 @@ def test_maps_lead_from_hosts_to_slots_and_from_targets_to_checks() -> None:
         PATHS_MAP: {"one": "/up", "two": "/up"},
         NAMES_MAP: {shop: "shop.example", blog: "blog.example"},
         ROUTES_MAP: {shop: "shop.prod", blog: "blog.prod"},
+        **{name: {} for name in (HTTPS_MAP, RESTRICTED_MAP, SOURCES_MAP, STICKY_MAP, STUCK_MAP)},
     }
     assert render_files(layout(), PLACE)[HOSTS_MAP].splitlines()[0] == f"shop.example {shop}"
 

@@ -10,7 +10,7 @@ from halage.balancer.drivers.haproxy.layout import (
     layout_from_document,
     layout_to_document,
 )
-from halage.balancer.model import HealthCheck, Route, Target
+from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target, Timeouts
 
 SHOP = Route("shop.prod", ("shop.example",))
 ODD = Route("odd.prod", ("odd.example",), HealthCheck(timeout_s=1.0))
@@ -61,10 +61,10 @@ def test_changed_interval_needs_a_reload_only_with_targets() -> None:
 
 
 def test_changed_algorithm_stays_in_its_slot() -> None:
-    arranged = arrange(served(), [replace(SHOP, algorithm="leastconn")])
+    arranged = arrange(served(), [replace(SHOP, algorithm="roundrobin")])
     assert arranged.needs_reload
     assert arranged.layout.places == served().places
-    assert arranged.layout.slots["s0001"].algorithm == "leastconn"
+    assert arranged.layout.slots["s0001"].algorithm == "roundrobin"
     assert arranged.layout.targets == served().targets
 
 
@@ -78,5 +78,32 @@ def test_slot_of_a_route_that_is_gone_is_taken_again() -> None:
 
 
 def test_layout_is_read_as_it_was_written() -> None:
-    layout = replace(served().with_target("shop.prod", Placed(ONE, True)), generation=7)
-    assert layout_from_document(json.loads(json.dumps(layout_to_document(layout)))) == layout
+    full = replace(
+        SHOP,
+        timeouts=Timeouts(1, 2, 3, 4),
+        is_sticky=True,
+        slow_start_s=5,
+        most_connections=6,
+        fails_open=True,
+        allowed=("192.0.2.0/24",),
+        https=Https.REDIRECT,
+        certificate=Certificate("chain", "key", ("shop.example",), 1.0),
+    )
+    layout = arrange(first_layout(), [full]).layout.with_target("shop.prod", Placed(ONE, True))
+    layout = replace(layout, generation=7)
+    document = json.dumps(layout_to_document(layout))
+    assert "key" not in document.replace("routes", "")
+    assert layout_from_document(json.loads(document), lambda _: full.certificate) == layout
+
+
+def test_first_route_with_https_needs_a_reload_and_the_second_does_not() -> None:
+    secure = replace(SHOP, https=Https.ON, certificate=Certificate("chain", "key", ("*.example",), 1.0))
+    waiting = arrange(served(), [secure], allow_reload=False)
+    assert waiting.waiting == ("shop.prod",)
+    assert waiting.layout.routes["shop.prod"].https is Https.OFF
+    opened = arrange(served(), [secure])
+    assert opened.needs_reload
+    assert opened.layout.is_secure
+    second = replace(secure, name="blog.prod", hosts=("blog.example",))
+    assert not arrange(opened.layout, [secure, second]).needs_reload
+    assert arrange(opened.layout, [SHOP]).layout.is_secure

@@ -10,9 +10,9 @@ from halage.balancer.drivers.haproxy.runtime import (
     server_commands,
 )
 from halage.balancer.drivers.haproxy.statuses import last_check
-from halage.balancer.model import HealthCheck, Target
+from halage.balancer.model import Route, Target
 
-CHECK = HealthCheck()
+ROUTE = Route("shop.prod", ("shop.example",))
 ONE = Target("one", "127.0.0.1", 80)
 UP = Server("127.0.0.1", 80, 100, is_off=False, is_draining=False)
 DRAINING = Server("127.0.0.1", 80, 100, is_off=False, is_draining=True)
@@ -56,7 +56,7 @@ def test_map_is_brought_to_what_is_wanted() -> None:
 
 
 def test_missing_server_is_added_ready_and_checked() -> None:
-    assert server_commands("s1", {"one": Placed(ONE)}, {}, CHECK) == [
+    assert server_commands("s1", {"one": Placed(ONE)}, {}, ROUTE) == [
         "add server s1/one 127.0.0.1:80 check inter 2000ms fall 3 rise 2 weight 100 "
         "pool-purge-delay 5s pool-max-conn -1",
         "enable health s1/one",
@@ -65,20 +65,20 @@ def test_missing_server_is_added_ready_and_checked() -> None:
 
 
 def test_server_that_is_as_it_should_be_is_left_alone() -> None:
-    assert server_commands("s1", {"one": Placed(ONE)}, {"one": UP}, CHECK) == []
-    assert server_commands("s1", {"one": Placed(ONE, True)}, {"one": DRAINING}, CHECK) == []
+    assert server_commands("s1", {"one": Placed(ONE)}, {"one": UP}, ROUTE) == []
+    assert server_commands("s1", {"one": Placed(ONE, True)}, {"one": DRAINING}, ROUTE) == []
 
 
 def test_server_is_drained_brought_back_and_corrected() -> None:
-    assert server_commands("s1", {"one": Placed(ONE, True)}, {"one": UP}, CHECK) == [
+    assert server_commands("s1", {"one": Placed(ONE, True)}, {"one": UP}, ROUTE) == [
         "set server s1/one state drain"
     ]
     for present in (DRAINING, OFF):
-        assert server_commands("s1", {"one": Placed(ONE)}, {"one": present}, CHECK) == [
+        assert server_commands("s1", {"one": Placed(ONE)}, {"one": present}, ROUTE) == [
             "set server s1/one state ready"
         ]
     moved = Target("one", "127.0.0.9", 81, weight=7)
-    assert server_commands("s1", {"one": Placed(moved)}, {"one": UP}, CHECK) == [
+    assert server_commands("s1", {"one": Placed(moved)}, {"one": UP}, ROUTE) == [
         "set server s1/one addr 127.0.0.9 port 81",
         "set server s1/one weight 7",
     ]

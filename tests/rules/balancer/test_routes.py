@@ -1,7 +1,11 @@
-import pytest
+import ipaddress
 
-from halage.balancer.model import HealthCheck, Route, Target
-from halage.balancer.rules import find_route_problem, find_target_problem, judge
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target, Timeouts
+from halage.balancer.rules import covers, find_route_problem, find_target_problem, judge, share_sources
 
 SHOP = Route("shop.prod", ("shop.example",))
 
@@ -27,6 +31,13 @@ SHOP = Route("shop.prod", ("shop.example",))
         (Route("a", (), HealthCheck(timeout_s=float("nan"))), "timeout"),
         (Route("a", (), HealthCheck(rise=0)), "rise"),
         (Route("a", (), HealthCheck(fall=101)), "fall"),
+        (Route("a", (), timeouts=Timeouts(connect_s=0)), "connect time-out of 0 s"),
+        (Route("a", (), timeouts=Timeouts(queue_s=float("nan"))), "queue time-out"),
+        (Route("a", (), slow_start_s=-1), "slow start"),
+        (Route("a", (), most_connections=-1), "connections"),
+        (Route("a", (), allowed=("192.0.2.1/24",)), "has host bits set"),
+        (Route("a", (), allowed=("shop.example",)), "not an address or range"),
+        (Route("a", ("a.example",), https=Https.ON), "no certificate"),
     ],
 )
 def test_unusable_route_is_refused_with_the_reason(route: Route, words: str) -> None:
@@ -91,3 +102,48 @@ def test_route_given_twice_counts_once() -> None:
     verdict = judge([SHOP, Route("shop.prod", ("b.example",))], {"shop.prod": SHOP})
     assert verdict.accepted == (SHOP,)
     assert "twice" in verdict.refused["shop.prod"]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_covered"),
+    [
+        ("shop.example", True),
+        ("www.shop.example", True),
+        ("a.www.shop.example", False),
+        ("shop.example.evil", False),
+        ("example", False),
+        (".shop.example", False),
+    ],
+)
+def test_star_stands_for_one_label(host: str, is_covered: bool) -> None:
+    certificate = Certificate("", "", ("shop.example", "*.shop.example"), 0.0)
+    assert covers(certificate, host) is is_covered
+
+
+def test_route_without_https_is_served_where_there_is_none() -> None:
+    secure = Route(
+        "a.prod", ("a.example",), https=Https.ON, certificate=Certificate("", "", ("a.example",), 0)
+    )
+    verdict = judge([SHOP, secure], {}, no_https="no door")
+    assert [route.name for route in verdict.accepted] == ["shop.prod"]
+    assert verdict.refused == {"a.prod": "no door"}
+
+
+_RANGES = st.tuples(st.integers(0, 2**8 - 1), st.integers(24, 32)).map(
+    lambda each: str(ipaddress.ip_network((0x0A000000 + each[0], each[1]), strict=False))
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "c"]), st.lists(_RANGES, max_size=5)),
+    st.integers(0, 2**8 - 1).map(lambda n: ipaddress.ip_address(0x0A000000 + n)),
+)
+def test_narrowest_range_holds_everyone_who_allows_an_address(
+    allowed: dict[str, list[str]], address: ipaddress.IPv4Address
+) -> None:
+    shared = {ipaddress.ip_network(net): names for net, names in share_sources(allowed).items()}
+    around = [net for net in shared if address in net]
+    found = shared[max(around, key=lambda net: net.prefixlen)] if around else ()
+    assert set(found) == {
+        name for name, nets in allowed.items() if any(address in ipaddress.ip_network(net) for net in nets)
+    }

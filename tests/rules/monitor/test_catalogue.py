@@ -86,7 +86,7 @@ def test_every_expression_of_the_documentation_can_be_read() -> None:
         block for page in pages for block in re.findall(r"```expression\n(.*?)```", page.read_text(), re.S)
     ]
     expressions = [line.split("  #")[0] for block in blocks for line in block.splitlines()]
-    commands = re.findall(r"metrics query '([^']+)'", "".join(page.read_text() for page in pages))
+    commands = re.findall(r"metric query '([^']+)'", "".join(page.read_text() for page in pages))
     assert len(expressions) >= 10
     assert len(commands) >= 3
     for expression in (*expressions, *commands):

@@ -206,6 +206,8 @@ def test_a_deleted_alarm_is_gone(as_dev: Halage) -> None:
         (("--above", "1", "--out-of", "three"), "--out-of is written as 3/5"),
         (("--above", "1", "--out-of", "6/5"), "from 1 to periods, which is 5"),
         (("--above", "1", "--scale-by", "1"), "--scale-by needs --up-to"),
+        (("--above", "1", "--up-to", "8"), "--up-to says how far --scale-by may go"),
+        (("--above", "1", "--period", "59.9s"), "a whole number of seconds"),
         (("--above", "1", "--rollback"), "only in an alarm of an environment"),
         (("--above", "1", "--period", "61s"), "a multiple of 60"),
         (("--above", "1", "--tell", "nobody"), "an address as Apprise knows them"),
@@ -220,6 +222,26 @@ def test_what_cannot_be_is_refused_with_what_to_do(
     assert answer.code == 2 and said in answer.err, answer.err
     names = {each["name"] for each in json.loads(as_dev("alarm", "list", "-o", "json").out)}
     assert "wrong" not in names
+
+
+def test_a_file_that_cannot_be_written_or_says_what_no_alarm_has(as_dev: Halage, tmp_path: Path) -> None:
+    alarm = made(as_dev, "filed", "--expression", LATENCY, "--above", "1")
+    refused = as_dev("alarm", "export", str(alarm["id"]), "--file", str(tmp_path / "none" / "x.json"))
+    assert refused.code == 2 and "cannot be written: No such file" in refused.err
+    for member in ("treshold", "project"):
+        document = json.dumps({"name": "typo", "expression": LATENCY, member: 1})
+        refused = as_dev("alarm", "import", "-", "--project", "shop", stdin=document)
+        assert refused.code == 2 and f"- has '{member}', which no alarm has" in refused.err
+
+
+def test_an_address_with_a_password_is_asked_for(as_dev: Halage) -> None:
+    answer = as_dev("alarm", "create", "asked", "--project", "shop", "--expression", LATENCY, "--above", "1",
+                    "--tell", "-", "--call", "-", "-o", "json",
+                    stdin="memory://s3cret\nhttps://hooks.example.org/s3cret\n")  # fmt: skip
+    assert answer.code == 0, answer.err
+    tell, call = json.loads(answer.out)["on_alarm"]
+    assert tell["to"][0].startswith("memory://***") and "@hooks.example.org" in call["url"]
+    assert "s3cret" not in answer.out
 
 
 def test_a_viewer_looks_and_the_servers_are_administrators(

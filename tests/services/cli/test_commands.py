@@ -140,6 +140,9 @@ def test_events_are_written_to_a_new_file(as_dev: Halage, served: Served, tmp_pa
         (("run", "list"), 2, "project"),
         (("nonsense",), 2, "nonsense"),
         (("project", "list", "--output", "xml"), 2, "table or json"),
+        (("events", "--follow", "--until", "1h"), 2, "leave out --until"),
+        (("events", "--follow", "--before", "9"), 2, "leave out --until and --before"),
+        (("events", "--export", "x.csv", "--before", "9"), 2, "leave out --follow, --after, --before"),
     ],
 )
 def test_exit_codes(as_dev: Halage, arguments: tuple[str, ...], code: int, words: str) -> None:

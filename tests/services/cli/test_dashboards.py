@@ -28,9 +28,11 @@ def test_a_dashboard_is_exported_imported_replaced_and_deleted(as_dev: Halage, t
 
 
 def test_what_is_no_dashboard_is_refused_before_it_is_sent(as_dev: Halage, tmp_path: Path) -> None:
-    for text in ("not json", "[]", "{}"):
+    for text in ("not json", "[]", "{}", '{"name": "x", "widget": []}'):
         file = tmp_path / "wrong.json"
         file.write_text(text)
         answer = as_dev("dashboard", "import", str(file), "--project", "shop")
         assert answer.code == 2, text
     assert as_dev("dashboard", "import", str(tmp_path / "none.json")).code == 2
+    unwritable = as_dev("dashboard", "export", "shop.prod", "--file", str(tmp_path / "none" / "x.json"))
+    assert unwritable.code == 2 and "cannot be written" in unwritable.err

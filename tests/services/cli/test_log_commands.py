@@ -70,7 +70,8 @@ def test_lines_are_counted_by_time(as_dev: Halage) -> None:
     assert sum(counts["counts"]) == 3 and len(counts["counts"]) == 25
     long = as_dev("logs", "shop", "prod", "--count", "1s", "--since", "30d")
     assert "Each count is of 4096 s" in long.err
-    assert as_dev("logs", "shop", "prod", "--count", "1m", "-s", "nowhere").err == "No line is like that.\n"
+    none = as_dev("logs", "shop", "prod", "--count", "1m", "-s", "nowhere").err
+    assert none == "No line is like that.\nOf the last hour; --since says how far back to count.\n"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def test_lines_are_counted_by_time(as_dev: Halage) -> None:
         (("shop", "prod", "--field", "level"), "is written level=error"),
         (("shop", "prod", "-f", "--count", "1m"), "leave out --count"),
         (("shop", "prod", "-f", "--until", "1m"), "leave out"),
+        (("shop", "prod", "-f", "-n", "1001"), "1000 lines at the most"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_what_does(

@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
+from halage.base.database import Transaction
 from halage.base.errors import Conflict, HalageError
 from halage.monitor.alarms.actions import Standing
-from halage.monitor.alarms.errors import AlarmConflict, BadAlarm, NoSuchAlarm
+from halage.monitor.alarms.controller import GRACE_S
+from halage.monitor.alarms.definitions import MOST_ALARMS
+from halage.monitor.alarms.errors import AlarmConflict, BadAlarm, NoSuchAlarm, TooManyAlarms
 from halage.monitor.alarms.model import State
+from halage.monitor.alarms.store import alarms_table
 from halage.monitor.metrics.errors import BadExpression
 from halage.monitor.metrics.model import Kind, Sample, SeriesKey
 from halage.monitor.metrics.sketch import Sketch
@@ -59,6 +64,26 @@ async def test_m_of_n_and_a_period_of_a_minute(plane: Plane) -> None:
     assert await plane.changes(alarm) == [(NONE, OK)]
     await plane.tick(load=9)
     assert await plane.changes(alarm) == [(NONE, OK), (OK, ALARM)]
+
+
+async def test_what_is_written_a_second_after_the_end_of_a_period_counts(ground: AlarmGround) -> None:
+    """A scrape at the end of a tick, and counts of log lines, come after what the collector asks for."""
+    ground.grace_s = GRACE_S
+    async with alarm_plane(ground) as plane:
+        alarm = await plane.define(expression="sum(load)")
+        await ground.clock.advance(10)
+        plane.controller.on_tick(tick := plane.write({}), 10)
+        async with asyncio.timeout(PATIENCE_S):
+            while not ground.clock.is_waited_for:  # noqa: ASYNC110 - it is asked from outside
+                await asyncio.sleep(0.005)
+        await ground.clock.advance(GRACE_S - 0.2)
+        assert await plane.changes(alarm) == []
+        plane.write({"load": 9.0}, at=tick)
+        await ground.clock.advance(0.2)
+        await plane.controller.settled()
+        assert await plane.changes(alarm) == [(NONE, ALARM)]
+        assert (await plane.alarms.history(alarm.id))[0].period_end == NOW + 10
+    ground.close()
 
 
 async def test_an_expression_may_be_arithmetic(plane: Plane) -> None:
@@ -214,6 +239,27 @@ async def test_a_disabled_alarm_is_evaluated_and_does_nothing_until_it_ends(plan
     shown = await plane.alarms.show(alarm.id)
     assert (shown.is_disabled, shown.disabled_until) == (False, None)
     assert [each.actor for each in await plane.journal("monitor:EnableAlarm")] == ["halage"]
+
+
+async def test_an_alarm_that_is_deleted_as_its_disablement_ends_stops_no_other_one(plane: Plane) -> None:
+    gone, other = await plane.define(name="gone"), await plane.define()
+    await plane.tick(load=1)
+    await plane.alarms.disable(gone.id, until=plane.ground.clock.now() + 15, actor="ada")
+    await plane.tick(load=1)
+    await plane.alarms.delete(gone.id, actor="ada")
+    await plane.tick(load=9)
+    assert await plane.state(other) is ALARM
+
+
+async def test_who_disables_an_alarm_for_longer_is_heard_to_the_last_moment(plane: Plane) -> None:
+    alarm = await plane.define()
+    now = plane.ground.clock.now()
+    await plane.alarms.disable(alarm.id, until=now + 15, actor="ada")
+    await plane.tick(load=1)
+    await plane.alarms.disable(alarm.id, until=now + 600, actor="ada")
+    await plane.ticks(2, load=9)
+    assert (await plane.alarms.show(alarm.id)).disabled_until == now + 600
+    assert await plane.journal("monitor:EnableAlarm") == []
 
 
 async def test_what_ended_while_it_was_muted_is_never_told(plane: Plane) -> None:
@@ -374,6 +420,11 @@ async def test_what_is_not_usable_is_refused_by_name(plane: Plane) -> None:
         await plane.define(name="x", on_alarm=[{"kind": "tell", "to": to}])
     with pytest.raises(BadAlarm, match="until: found 2023-11-14 22:13:20 UTC, which is over"):
         await plane.alarms.disable(1, until=NOW, actor="ada")
+    # The last moment of the year 9999 in a western time zone is no moment in UTC.
+    with pytest.raises(BadAlarm, match="until: found a later one, allowed is a moment in the future, before"):
+        await plane.alarms.disable(1, until=253402351199.0, actor="ada")
+    with pytest.raises(BadAlarm, match="until: found one before 1970"):
+        await plane.alarms.disable(1, until=-62135647200.0, actor="ada")
     for missing in (plane.alarms.show(99), plane.alarms.delete(99, actor="ada")):
         with pytest.raises(NoSuchAlarm):
             await missing
@@ -447,6 +498,25 @@ async def test_each_environment_gets_its_alarms_once_and_what_people_do_to_them_
         await plane.tick()
         assert len(await plane.alarms.list(project="shop")) == 4
     ground.close()
+
+
+async def test_where_people_have_all_alarms_that_there_may_be_an_environment_still_gets_its_own(
+    plane: Plane,
+) -> None:
+    alarm = await plane.define()
+
+    def fill(tx: Transaction) -> None:
+        row = dict(tx.execute(select(alarms_table)).mappings().one())
+        rows = [{**row, "id": None, "name": f"load {number}"} for number in range(MOST_ALARMS - 1)]
+        tx.execute(insert(alarms_table), rows)
+
+    await plane.ground.database.run(fill)
+    with pytest.raises(TooManyAlarms, match="there are 20000 alarms, and there may be 20000: delete some"):
+        await plane.define(name="one more")
+    plane.ground.town.places = [("shop", "prod")]
+    await plane.tick(load=9)
+    assert await plane.state(alarm) is ALARM
+    assert len(await plane.alarms.list(environment="prod")) == 4
 
 
 async def test_an_alarm_of_a_deleted_project_says_nothing_more(plane: Plane) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import functools
 import json
+import threading
 from collections.abc import Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from halage.monitor.logs.model import FieldTest, Group, KeptLine, Line, Search
 from halage.monitor.logs.own import OwnLog
 from halage.monitor.logs.rules import CONTINUED, LONGEST_LINE
 from halage.monitor.logs.service import Logs
+from halage.monitor.logs.store import Source
 from halage.monitor.metrics.errors import MetricsFull
 from tests.clock import ManualClock
 from tests.services.monitor.logged import GROUP, ByHand, keeping, lines_of, spec_of, texts_of
@@ -140,7 +143,7 @@ async def test_a_round_takes_a_bounded_piece_and_the_next_goes_on(
         assert 0 < taken < count * 2 // 3
         for _ in range(9):
             await logs.round()
-        reading = [line.words async for line in logs.export([GROUP], Search())]
+        reading = [line.words async for piece in logs.export([GROUP], Search()) for line in piece]
         assert reading == [f"{number:09d}" for number in range(count)]
 
 
@@ -176,6 +179,22 @@ async def test_too_much_at_once_costs_lines_and_leaves_a_mark(clock: ManualClock
     assert intake.take() == entries
     intake.settle(entries, entries)
     assert intake.append(ACCESS, "lb", [Line(1.0, b"x" * 3900)])
+
+
+async def test_a_disk_that_stays_full_leaves_one_mark_and_takes_no_more_memory(clock: ManualClock) -> None:
+    intake = Intake(clock.now, most_bytes=10_000)
+    for _ in range(1000):
+        intake.append(ACCESS, "lb", [Line(1.0, b"x" * 3900)])
+        intake.append(Group("", None), "", (), Source("access-log:7", 0, 1))
+        entries = intake.take()
+        assert len(entries) <= 10
+        intake.put_back(entries)
+    entries = intake.take()
+    assert [b"998 lines" in entry.lines[0].text for entry in entries if entry.lines] == [False, False, True]
+    intake.settle(entries, entries)
+    assert intake.take() == [], "what was told is told once"
+    for _ in range(2):
+        assert intake.append(ACCESS, "lb", [Line(1.0, b"x" * 3900)]), "all room is given back"
 
 
 async def test_lines_that_are_told_again_are_kept_and_counted_once(
@@ -376,12 +395,28 @@ async def test_an_export_ends_with_what_was_kept_at_its_beginning(
         logs.append(ACCESS, "lb", [Line(clock.now(), f"{number}".encode()) for number in range(12_000)])
         await logs.round()
         found: list[str] = []
-        async for line in logs.export([ACCESS.name], Search(text="7")):
+        async for piece in logs.export([ACCESS.name], Search(text="7")):
             if not found:
                 logs.append(ACCESS, "lb", [Line(clock.now(), b"7 too late")])
                 await logs.round()
-            found.append(line.words)
+            found += [line.words for line in piece]
         assert found == [str(number) for number in range(12_000) if "7" in str(number)]
+
+
+async def test_a_search_needs_no_thread_that_others_wait_for(
+    data_directory: Path, clock: ManualClock, compute: MemoryDriver, by_hand: ByHand
+) -> None:
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as only:
+        asyncio.get_running_loop().set_default_executor(only)
+        try:
+            only.submit(over.wait)
+            async with keeping(data_directory, clock, compute, by_hand) as logs, asyncio.timeout(20):
+                assert await texts_of(logs) == []
+                counts = await logs.count([GROUP], Search(), start=0.0, end=60.0, period_s=60)
+                assert counts.counts == (0,)
+        finally:
+            over.set()
 
 
 async def test_counts_have_whole_periods_and_not_too_many(

@@ -65,6 +65,13 @@ async def test_what_one_may_not_see_is_not_there(world: World, method: str, id_:
     assert answer.status_code == 404, answer.text
 
 
+async def test_no_dashboard_is_made_in_a_project_that_is_not_there(world: World) -> None:
+    async with world.client("admin") as client:
+        answer = await client.post("/api/v1/dashboards", json={**LAYOUT, "project": "nosuch"})
+        assert answer.status_code == 404
+        assert (await client.get("/api/v1/dashboards/1")).status_code == 404
+
+
 async def test_a_viewer_looks_and_administrators_change_what_is_the_servers(world: World) -> None:
     async with world.client("viewer") as client:
         for id_ in ("machine", "shop.prod"):

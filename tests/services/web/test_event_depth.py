@@ -10,8 +10,9 @@ import pytest
 
 from halage.base.database import Transaction
 from halage.base.tasks import Tasks
-from halage.web.api.events import PAGE, BrokenOff
+from halage.web.api.events import PAGE
 from halage.web.authentication import CSRF_HEADER, SESSION_COOKIE
+from halage.web.downloads import BrokenOff
 from tests.services.web.test_streams import Listener
 from tests.services.web.world import World
 
@@ -187,20 +188,10 @@ async def test_an_export_is_cut_off_rather_than_left_half(world: World, how: str
 
     await world.services.database.run(many)
     listener = Listener(world, "/events/export")
-    send = listener._send
-
-    async def interrupt(message: Any) -> None:
-        await send(message)
-        if message.get("body") and how == "stop":
-            world.services.stopping.set()
-        elif message.get("body"):
-            principal = await world.services.access.authenticate_token(world.tokens["viewer"])
-            await world.services.access.revoke_token(principal.token_id or "", principal)
-
-    listener._send = interrupt  # type: ignore[method-assign]
+    listener.interrupt(how)
     with pytest.raises(BrokenOff):
         await listener.listen()
-    assert 0 < listener._text.count("\n") < 3 * PAGE
+    assert 0 < listener.text.count("\n") < 3 * PAGE
 
 
 async def test_scaling_asks_for_a_number_or_for_none_in_so_many_words(world: World) -> None:

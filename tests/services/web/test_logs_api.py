@@ -8,6 +8,8 @@ import pytest
 
 from halage.base.tasks import Tasks
 from halage.monitor.logs.model import Group, Line
+from halage.monitor.logs.service import EXPORTED_AT_ONCE
+from halage.web.downloads import BrokenOff
 from tests.services.web.test_streams import Listener
 from tests.services.web.world import World
 
@@ -124,6 +126,17 @@ async def test_an_export_has_every_line_oldest_first(world: World) -> None:
         assert [sorted(json.loads(each)) for each in answer.text.splitlines()] == [
             ["at", "group", "id", "stream", "text"]
         ]
+
+
+@pytest.mark.parametrize("how", ["stop", "token"])
+async def test_an_export_is_cut_off_rather_than_left_half(world: World, how: str) -> None:
+    for _ in range(4):
+        await keep(world, *(b"%05d" % number for number in range(EXPORTED_AT_ONCE)))
+    listener = Listener(world, f"/logs/export?group={PROD}")
+    listener.interrupt(how)
+    with pytest.raises(BrokenOff):
+        await listener.listen()
+    assert 0 < listener.text.count("\n") < 2 * EXPORTED_AT_ONCE
 
 
 async def test_a_tail_has_the_last_lines_and_new_ones_and_goes_on_after_a_cut(world: World) -> None:

@@ -37,7 +37,9 @@ class Listener:
             "client": ("127.0.0.1", 1),
             "server": ("halage.test", 80),
         }
-        self._app = world.app
+        self._world = world
+        self._user = user
+        self._interruption: str | None = None
         self._gone = asyncio.Event()
         self._news = asyncio.Event()
         self.status = 0
@@ -45,8 +47,17 @@ class Listener:
         self._text = ""
 
     async def listen(self) -> None:
-        await self._app(self._scope, self._receive, self._send)
+        await self._world.app(self._scope, self._receive, self._send)
         self.is_over = True
+
+    def interrupt(self, how: str) -> None:
+        """Stop the server (`stop`) or revoke the token (`token`) as soon as something has come."""
+        self._interruption = how
+
+    @property
+    def text(self) -> str:
+        """All that came."""
+        return self._text
 
     def leave(self) -> None:
         self._gone.set()
@@ -57,8 +68,15 @@ class Listener:
 
     async def _send(self, message: Any) -> None:
         self.status = message.get("status", self.status)
-        self._text += message.get("body", b"").decode()
+        self._text += message.get("body", b"").decode(errors="replace")
         self._news.set()
+        if message.get("body") and self._interruption == "stop":
+            self._world.services.stopping.set()
+        elif message.get("body") and self._interruption == "token":
+            access = self._world.services.access
+            principal = await access.authenticate_token(self._world.tokens[self._user])
+            await access.revoke_token(principal.token_id or "", principal)
+            self._interruption = None
 
     @property
     def events(self) -> list[tuple[str, Any, str | None]]:

@@ -11,7 +11,9 @@ from fastapi import FastAPI
 
 from halage.access.model import Role
 from halage.access.service import Access
-from halage.base.clock import SystemClock
+from halage.balancer.drivers.memory import MemoryBalancer
+from halage.balancer.model import Https
+from halage.base.clock import Clock, SystemClock
 from halage.base.database import Database
 from halage.base.errors import Conflict, Invalid, NotFound
 from halage.base.journal import Journal
@@ -19,6 +21,7 @@ from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
 from halage.compute.drivers.memory import MemoryDriver
 from halage.compute.model import STANDARD_TYPES
+from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.model import (
     Colour,
@@ -36,6 +39,8 @@ from halage.environment.orders import create as create_environments
 from halage.environment.planning import RolloutPlan
 from halage.environment.reporting import Report, TimedPhase
 from halage.environment.rollout import rehearsal as planned
+from halage.environment.routing import ConsoleDoor, Routing
+from halage.environment.securing import CertificateDesk
 from halage.environment.traffic import Served
 from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.intake.model import IntakeLimits
@@ -55,7 +60,8 @@ from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.site.effective import Reading
 from halage.site.model import EnvironmentPlan
-from halage.site.settings import Policy
+from halage.site.settings import BalancerPlan, Policy
+from halage.site.settings import Https as PlannedHttps
 from halage.web.app import create_app
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
@@ -378,6 +384,16 @@ async def make_settings(database: Database, access: Access, project: str = "shop
     )
 
 
+async def make_certificate_desk(database: Database, clock: Clock, access: Access) -> CertificateDesk:
+    """Certificates of `shop` prod, which has HTTPS, and of the console."""
+    certificates = Certificates(database, clock, access.secrets, "Halage of the tests")
+    door = ConsoleDoor("halage.test", Https.ON, "127.0.0.1", 7070)
+    routing = Routing(MemoryBalancer(), "test", certificates, 8443, door)
+    secure = EnvironmentPlan("prod", balancer=BalancerPlan(https=PlannedHttps.ON))
+    await routing.load({("shop", "prod"): secure, ("hidden", "prod"): secure})
+    return CertificateDesk(routing, clock, lambda: None)
+
+
 async def make_world(directory: Path) -> World:
     """A server with admin, a developer (dev) and a viewer of the project `shop`; `hidden` is hidden."""
     clock, journal = SystemClock(), Journal()
@@ -406,6 +422,7 @@ async def make_world(directory: Path) -> World:
         access=access,
         alarms=quiet_alarms(database, clock, access.secrets, metrics, BASE),
         builds=cast(Any, builds),
+        certificates=await make_certificate_desk(database, clock, access),
         environments=cast(Any, environments),
         settings=await make_settings(database, access),
         metrics=Metrics(metrics, clock),

@@ -26,6 +26,9 @@ CATCH_UP_S = 10_000
 """How far back periods are evaluated after a stop: as long as data of 10 s are kept (three hours, about)."""
 AT_ONCE = 60
 """Moments that are evaluated in one go."""
+GRACE_S = 1.25
+"""How long after its end a period is still written to: what is scraped at the end of a tick, sent over
+StatsD or counted in log lines is on the disk a second later, when the collector has long been done."""
 PERSIST_S = 60
 """The clock of the alarms is written that often, and with each change."""
 JUMP_S = 60
@@ -57,10 +60,12 @@ class AlarmController:
         tasks: Tasks,
         everyone: Sequence[str] = (),
         is_paused: Callable[[], bool] = lambda: False,
+        grace_s: float = 0.0,
     ) -> None:
         """`everyone`: addresses of those who are told where an alarm names nobody (`messages.to`).
 
-        `is_paused`: whether metrics are not kept because their disk is full.
+        `is_paused`: whether metrics are not kept because their disk is full. `grace_s`: how long is waited
+        after the end of a period, for what is written of it after the tick that `on_tick` tells of.
         """
         self._database = database
         self._points = points
@@ -70,6 +75,7 @@ class AlarmController:
         self._clock = clock
         self._everyone = everyone
         self._is_paused = is_paused
+        self._grace_s = grace_s
         self._judge = Judge(points)
         self._alarms: dict[int, Alarm] = {}
         self._dirty: set[int] = set()
@@ -151,6 +157,7 @@ class AlarmController:
             self._made.add(place)
 
     async def _advance(self, _key: str) -> float | None:
+        await self._let_come_in()
         environments = await self._inventory.environments()
         deploying = _deploying(environments)
         await self._ensure_defaults(environments)
@@ -169,6 +176,12 @@ class AlarmController:
                 self._persisted = ends[-1]
         await self._release(deploying)
         return None
+
+    async def _let_come_in(self) -> None:
+        """Return once nothing more is written of the period that ended last."""
+        ended_at = self._target
+        if ended_at is not None and (wait_s := ended_at + self._grace_s - self._clock.now()) > 0:
+            await self._clock.sleep(min(wait_s, self._grace_s))
 
     def _next_ends(self) -> list[float]:
         """The moments that come next."""
@@ -237,7 +250,11 @@ class AlarmController:
         now = self._clock.now()
         for alarm in list(self._alarms.values()):
             if alarm.is_disabled and not alarm.is_muted_at(now):
-                self._alarms[alarm.id] = await self._database.run(definitions.enable, alarm.id, ledger.ACTOR)
+                enabled = await self._database.run(definitions.end_disablement, alarm.id, ledger.ACTOR)
+                if enabled is None:
+                    self._alarms.pop(alarm.id, None)
+                else:
+                    self._alarms[alarm.id] = enabled
 
     async def _release(self, deploying: frozenset[Place]) -> None:
         """Do what was held back, for alarms that are muted no more."""

@@ -13,13 +13,17 @@ from halage.monitor.alarms.ledger import ACTOR, LITTLE_S, note, require
 from halage.monitor.alarms.model import Alarm, Definition, State
 
 MOST_ALARMS = 20_000
-"""Alarms in all."""
+"""Alarms in all, past which people add none."""
 
 
 def create(tx: Transaction, definition: Definition, actor: str, *, is_default: bool = False) -> Alarm:
-    """Add an alarm. Raises AlarmConflict, TooManyAlarms, BadAlarm (its rule)."""
+    """Add an alarm. Raises AlarmConflict, TooManyAlarms, BadAlarm (its rule).
+
+    Those that come by themselves come past the limit: no environment is without them because people
+    have as many as they may, and they are bounded by the environments.
+    """
     count = tx.execute(select(func.count()).select_from(store.alarms_table)).scalar_one()
-    if count >= MOST_ALARMS:
+    if count >= MOST_ALARMS and not is_default:
         raise TooManyAlarms(f"there are {count} alarms, and there may be {MOST_ALARMS}: delete some first")
     _check_neighbours(tx, definition, None)
     alarm_id = tx.insert(
@@ -78,6 +82,20 @@ def disable(tx: Transaction, alarm_id: int, until: float | None, actor: str) -> 
 def enable(tx: Transaction, alarm_id: int, actor: str) -> Alarm:
     """End the silence of an alarm that was disabled. Raises NoSuchAlarm."""
     return _set_disabled(tx, require(tx, alarm_id), False, None, actor)
+
+
+def end_disablement(tx: Transaction, alarm_id: int, actor: str) -> Alarm | None:
+    """Enable an alarm whose disablement has ended by now; None where there is no such alarm any more.
+
+    One that people enabled or disabled anew meanwhile stays as they left it.
+    """
+    row = store.alarm_row(tx, alarm_id)
+    if row is None:
+        return None
+    alarm = store.alarm_of(row)
+    if not alarm.is_disabled or alarm.is_muted_at(tx.now):
+        return alarm
+    return _set_disabled(tx, alarm, False, None, actor)
 
 
 def _set_disabled(tx: Transaction, alarm: Alarm, is_disabled: bool, until: float | None, actor: str) -> Alarm:

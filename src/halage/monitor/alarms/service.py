@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from halage.base.clock import Clock
@@ -35,6 +36,8 @@ from halage.monitor.alarms.sealing import Box, definition_of, shown_form
 
 TRIAL_S = 20.0
 """How long a test message may take."""
+LAST_END = datetime(2600, 1, 1, tzinfo=UTC).timestamp()
+"""No disablement ends later: not every reader of the API has a calendar that goes further."""
 
 
 class Alarms:
@@ -194,12 +197,8 @@ class Alarms:
 
     async def disable(self, alarm_id: int, *, until: float | None, actor: str) -> Alarm:
         """Do nothing when it changes, until a moment or until it is enabled. It is evaluated all the same."""
-        if until is not None and until <= self._clock.now():
-            allowed = "a moment in the future, or null: until it is enabled"
-            raise BadAlarm(
-                f"until: found {moment(until)}, which is over, allowed is {allowed}",
-                errors=[{"location": "until", "found": moment(until), "allowed": allowed}],
-            )
+        if until is not None:
+            _check_end(until, self._clock.now())
         alarm = await self._database.run(definitions.disable, alarm_id, until, actor)
         self._controller.changed((alarm_id,))
         return alarm
@@ -244,6 +243,20 @@ class Alarms:
                 f"period_s: found {definition.period_s}, allowed is {allowed}",
                 errors=[{"location": "period_s", "found": definition.period_s, "allowed": allowed}],
             )
+
+
+def _check_end(until: float, now: float) -> None:
+    """Raise BadAlarm unless a disablement may end then."""
+    if now < until < LAST_END:
+        return
+    allowed = "a moment in the future, before the year 2600, or null: until it is enabled"
+    found = "a later one" if until > now else "one before 1970"
+    if 0 <= until <= now:
+        found = f"{moment(until)}, which is over"
+    raise BadAlarm(
+        f"until: found {found}, allowed is {allowed}",
+        errors=[{"location": "until", "found": found, "allowed": allowed}],
+    )
 
 
 def _note_test(tx: Transaction, alarm: Alarm, actor: str) -> None:

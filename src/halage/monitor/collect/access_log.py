@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from halage.balancer.driver import WritesAccessLog
 from halage.balancer.model import AccessPart, LogPlace, Visit
@@ -176,7 +177,7 @@ class AccessLog:
         if is_late:  # to be counted nowhere: it only moves the place
             self.late_visits += 1
             at = now - LATE_S
-        is_counted = visit.route is not None and not is_late
+        is_counted = _is_environment(visit.route) and not is_late
         is_detailed = visit.route in detailed
         self._usual.add(visit, at, place, is_mine=is_counted and not is_detailed)
         if detailed:
@@ -209,8 +210,13 @@ def _source_name(file: int) -> str:
     return f"access-log:{file}"
 
 
+def _is_environment(route: str | None) -> TypeGuard[str]:
+    """Whether it is a site's: the console has a route, too, and no metrics of an environment."""
+    return route is not None and "." in route
+
+
 def _group_of(route: str | None) -> Group:
-    if route is None:
+    if not _is_environment(route):
         return OWN_GROUP
     project, environment = place_of(route)
     return Group(f"{route}/access", project, environment)

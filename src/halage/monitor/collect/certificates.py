@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from cryptography import x509
 
@@ -12,7 +12,7 @@ from halage.base.clock import Clock
 from halage.monitor.collect.machine import Aside
 from halage.monitor.collect.model import Tick
 from halage.monitor.collect.samples import gauge
-from halage.monitor.inventory import Inventory
+from halage.monitor.inventory import Inventory, WatchedEnvironment
 from halage.monitor.metrics.model import Sample
 
 LOOK_EVERY_S = 3600.0
@@ -45,6 +45,12 @@ def read_end(domain: str, port: int = PORT) -> float | None:
         return None
 
 
+def _asked(environments: Collection[WatchedEnvironment]) -> set[str]:
+    """Domain names whose certificate somebody else serves: those alone must be asked for it."""
+    named = {domain for environment in environments for domain in environment.domains}
+    return named - {host for environment in environments for host, _ in environment.certificate_ends}
+
+
 class CertificateSource:
     """Days that are left, by domain name. `watch` looks once an hour; between, the last look counts."""
 
@@ -66,8 +72,9 @@ class CertificateSource:
         now = self._clock.now()
         samples = []
         for environment in tick.environments:
-            for domain in environment.domains:
-                if (end := self._ends.get(domain)) is not None:
+            served = dict(environment.certificate_ends)
+            for domain in dict.fromkeys([*served, *environment.domains]):
+                if (end := served.get(domain, self._ends.get(domain))) is not None:
                     dimensions = (
                         ("domain", domain),
                         ("environment", environment.name),
@@ -82,7 +89,7 @@ class CertificateSource:
         while True:
             with contextlib.suppress(Exception):  # the inventory's trouble is told by others
                 environments = await self._inventory.environments()
-                await self._look({domain for environment in environments for domain in environment.domains})
+                await self._look(_asked(environments))
             await self._clock.sleep(NEWS_EVERY_S)
 
     async def _look(self, domains: set[str]) -> None:

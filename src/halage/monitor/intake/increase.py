@@ -6,15 +6,25 @@ series when it is first counted.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
-from halage.monitor.intake.exposition import Family, Labels, ScrapedSample, bound_of, counters_of, without
+from halage.monitor.intake.exposition import (
+    MOST_SAMPLES,
+    Family,
+    Labels,
+    ScrapedSample,
+    bound_of,
+    counters_of,
+    without,
+)
 from halage.monitor.intake.rules import MOST_COUNTED
 from halage.monitor.metrics.model import Kind
 from halage.monitor.metrics.sketch import Sketch
 
 MOST_DOUBTFUL = 1000
+MOST_REMEMBERED = 2 * MOST_SAMPLES
+"""Counters past which those are forgotten that the last scrape did not have."""
 POINTS_PER_BUCKET = 10
 """A bucket's values are taken as spread evenly over it, at so many points."""
 
@@ -34,12 +44,15 @@ class Counters:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, Labels], float] = {}
+        self._seen: set[tuple[str, Labels]] = set()
+        """In the last scrape."""
         self._doubtful: set[str] = set()
         self._is_doubtful = False
         self._has_begun = False
 
     def measure(self, families: list[Family]) -> Iterator[Measured]:
         """What the scrape says. Read it to its end: the next one counts from here."""
+        self._seen.clear()
         for family in families:
             if family.type == "histogram":
                 yield from self._distributions(family)
@@ -50,6 +63,12 @@ class Counters:
                     yield Measured(name, labels, Kind.COUNT, increase)
             yield from _levels(family)
         self._has_begun = True
+        self._forget_unseen()
+
+    @property
+    def remembered(self) -> int:
+        """How many counters are kept in mind: bounded, whatever label values come and go."""
+        return len(self._last)
 
     def forget(self, refused: set[tuple[str, Labels]]) -> None:
         """Remember nothing of series that were refused, so that there is a bound.
@@ -59,14 +78,28 @@ class Counters:
         """
         if not refused:
             return
-        self._doubtful |= {name for name, _ in refused}
-        if len(self._doubtful) > MOST_DOUBTFUL:
-            self._doubtful, self._is_doubtful = set(), True
+        self._doubt(refused)
         self._last = {
             (name, labels): value
             for (name, labels), value in self._last.items()
             if _series_of(name, labels) not in refused and (name, labels) not in refused
         }
+
+    def _forget_unseen(self) -> None:
+        """A counter that comes back after that is not taken to begin at 0: it counted once already."""
+        if len(self._last) <= MOST_REMEMBERED:
+            return
+        self._doubt(self._last.keys() - self._seen)
+        self._last = {series: value for series, value in self._last.items() if series in self._seen}
+
+    def _doubt(self, series: Set[tuple[str, Labels]]) -> None:
+        self._doubtful |= {name for name, _ in series}
+        if len(self._doubtful) > MOST_DOUBTFUL:
+            self._doubtful, self._is_doubtful = set(), True
+
+    def _remember(self, name: str, labels: Labels, value: float) -> None:
+        self._last[name, labels] = value
+        self._seen.add((name, labels))
 
     def _begins_at_zero(self, name: str) -> bool:
         return self._has_begun and not self._is_doubtful and name not in self._doubtful
@@ -76,7 +109,7 @@ class Counters:
         if not math.isfinite(value) or value < 0:
             return None
         last = self._last.get((name, labels))
-        self._last[name, labels] = value
+        self._remember(name, labels, value)
         if last is None:
             return value if self._begins_at_zero(name) else None
         return value - last if value >= last else value
@@ -105,9 +138,10 @@ class Counters:
         sum_key = (name + "_sum", labels)
         last = [self._last.get(key) for key in keys]
         last_sum = self._last.get(sum_key)
-        self._last.update(zip(keys, now, strict=True))
+        for key, value in zip(keys, now, strict=True):
+            self._remember(*key, value)
         if total is not None and math.isfinite(total):
-            self._last[sum_key] = total
+            self._remember(*sum_key, total)
         if not all(0 <= value <= MOST_COUNTED for value in now):
             return None
         is_same = all(value is not None for value in last)

@@ -1,7 +1,6 @@
 """Asks instances for their own metrics, each in a task of its own: one that hangs holds up no other."""
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import httpx
 import structlog
 
 from halage.base.clock import Clock
-from halage.base.errors import HalageError
+from halage.base.errors import HalageError, cause_in_words
 from halage.base.tasks import Tasks
 from halage.monitor.intake.exposition import BadExposition, Family, parse_exposition
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance
@@ -99,7 +98,7 @@ class Scraper:
         except (_Failed, BadExposition) as error:
             problem = error.message
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            problem = _words_of(error)
+            problem = cause_in_words(error)
         if problem is None and unread:
             problem = f"lines that could not be read: {unread}"
         duration_ms = (self._clock.monotonic() - started) * 1000
@@ -138,13 +137,3 @@ def _read(body: bytes) -> tuple[list[Family], int]:
     except UnicodeDecodeError as error:
         raise BadExposition("it is not text in UTF-8") from error
     return parse_exposition(text)
-
-
-def _words_of(error: BaseException) -> str:
-    """What the kernel said, where it said something; httpx alone says that "all attempts failed"."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return os.strerror(cause.errno).lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error).rstrip(".") or type(error).__name__

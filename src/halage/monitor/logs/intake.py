@@ -8,8 +8,9 @@ from halage.monitor.logs.model import Group, Line
 from halage.monitor.logs.store import Entry, Source
 
 MOST_BYTES = 32 * 1024**2
-"""Waiting at most (text, and LINE_COST for each line)."""
-LINE_COST = 100
+"""Waiting at most: text, and what Python takes besides."""
+LINE_COST, ENTRY_COST = 100, 400
+"""Bytes for each line, and for those that come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Intake:
         self._waiting: list[Entry] = []
         self._waiting_bytes = 0
         self._dropped: dict[tuple[Group, str], int] = {}
+        self._told: dict[tuple[Group, str], int] = {}
+        """Of the dropped ones those that the marks of the last `take` tell of."""
         self.figures = Figures()
 
     @property
@@ -46,7 +49,7 @@ class Intake:
 
         Without room they are counted as dropped, but for those of an output: it is read again later.
         """
-        size = sum(len(line.text) for line in lines) + LINE_COST * len(lines)
+        size = sum(len(line.text) for line in lines) + LINE_COST * len(lines) + ENTRY_COST
         with self._lock:
             if self._waiting_bytes + size > self._most_bytes:
                 if source is None or source.is_told_once:
@@ -68,8 +71,8 @@ class Intake:
         """Everything that waits, with a mark for each stream that lost lines; to be settled or put back."""
         with self._lock:
             taken, self._waiting = self._waiting, []
-            marks = [self._mark(*key, count) for key, count in self._dropped.items()]
-            self._dropped = {}
+            self._told, self._dropped = self._dropped, {}
+            marks = [self._mark(*key, count) for key, count in self._told.items()]
             return taken + marks
 
     def _mark(self, group: Group, stream: str, count: int) -> Entry:
@@ -89,6 +92,12 @@ class Intake:
             )
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """What was taken could not be written: it waits on, before what came meanwhile."""
+        """What was taken could not be written: it waits on, before what came meanwhile.
+
+        Its marks are counts again: a disk that is full for a week leaves no mark for each second of it.
+        """
         with self._lock:
-            self._waiting[:0] = entries
+            self._waiting[:0] = entries[: len(entries) - len(self._told)]
+            for key, count in self._told.items():
+                self._dropped[key] = self._dropped.get(key, 0) + count
+            self._told = {}

@@ -103,6 +103,8 @@ class KeptLine:
     group: str
     stream: str
     text: bytes
+    is_gap: bool = False
+    """It stands for lines that cannot be read any more, and says so."""
 
     @property
     def words(self) -> str:

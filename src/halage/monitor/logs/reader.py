@@ -16,10 +16,13 @@ from pathlib import Path
 from halage.base.errors import Unavailable
 from halage.monitor.logs.block import Meta, unpack_meta, unpack_text
 from halage.monitor.logs.errors import BrokenBlock
+from halage.monitor.logs.grams import may_hold
 from halage.monitor.logs.model import Group, GroupSummary, KeptLine
 from halage.monitor.logs.schema import open_reader
 
 _STREAMS_SHOWN = 100
+GAP_STREAM = "halage"
+"""Of what stands for lines that cannot be read: whose they were is not known."""
 _COLUMNS = "id, group_id, first_id, last_id, lines, first_at, last_at"
 
 
@@ -96,6 +99,13 @@ class Snapshot:
             return None  # reading the block itself tells what is wrong
         return row[0] if row else None
 
+    def may_hold(self, row: BlockRow, grams: tuple[int, ...]) -> bool:
+        """Whether a block may hold a text with these grams."""
+        if not grams:
+            return True
+        bits = self.filter(row.id)
+        return bits is None or may_hold(bits, grams)
+
     def packed(self, block_id: int) -> tuple[bytes, bytes]:
         """Table of lines and text of a block, compressed. Raises BrokenBlock."""
         try:
@@ -163,14 +173,23 @@ class LogReader:
             return int(row[0]) - 1 if row else 0
 
     def read_after(
-        self, names: Sequence[str], after: int, limit: int, most_bytes: int = 1024**2
+        self,
+        names: Sequence[str],
+        after: int,
+        limit: int,
+        most_bytes: int = 1024**2,
+        grams: tuple[int, ...] = (),
     ) -> "Reading":
-        """The next lines of these groups past an id, in order; at most so many lines and bytes (about)."""
+        """The next lines of these groups past an id, in order; at most so many lines and bytes (about).
+
+        Blocks whose filter lacks one of the `grams` are passed over.
+        """
         with self.snapshot() as snapshot:
             if snapshot is None:
                 return Reading([], after, ())
             problems: list[str] = []
-            streams = [_lines_after(snapshot, id_, after, problems) for id_ in snapshot.ids_of(names)]
+            ids = snapshot.ids_of(names)
+            streams = [_lines_after(snapshot, id_, after, grams, problems) for id_ in ids]
             lines: list[KeptLine] = []
             size = 0
             for line in heapq.merge(*streams, key=lambda line: line.id):
@@ -217,15 +236,26 @@ class Backlog:
     """Lines past it were removed by age or size."""
 
 
-def _lines_after(snapshot: Snapshot, group_id: int, after: int, problems: list[str]) -> Iterator[KeptLine]:
+def _lines_after(
+    snapshot: Snapshot, group_id: int, after: int, grams: tuple[int, ...], problems: list[str]
+) -> Iterator[KeptLine]:
     for row in snapshot.blocks_after(group_id, after):
+        if not snapshot.may_hold(row, grams):
+            continue
         try:
             packed_meta, packed_text = snapshot.packed(row.id)
             meta, text = unpack_meta(packed_meta), unpack_text(packed_text)
         except BrokenBlock as error:
             problems.append(snapshot.describe(row, error))
+            yield _gap(snapshot, row, problems[-1])
             continue
         yield from kept_lines(snapshot, row, meta, text, meta.index_of(after + 1))
+
+
+def _gap(snapshot: Snapshot, row: BlockRow, problem: str) -> KeptLine:
+    """What stands for lines that cannot be read, in their place."""
+    text = f"[Halage: {problem}]".encode()
+    return KeptLine(row.last_id, row.last_at, snapshot.groups[row.group_id], GAP_STREAM, text, is_gap=True)
 
 
 def kept_lines(

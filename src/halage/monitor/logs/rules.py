@@ -109,7 +109,9 @@ def check_outlet(name: str, groups: Sequence[str], headers: Mapping[str, str]) -
             name=name,
         )
     if not groups:
-        raise BadOutlet("Say which groups are sent: `*` for all, `shop.*` for those of a project.")
+        raise BadOutlet(
+            "Say which groups are sent: `*` for all, `shop.*` and `shop/builds` for those of a project."
+        )
     for each in groups:
         if not _GROUPS.fullmatch(each):
             raise BadOutlet(f"{each!r} is no group: write shop.prod/instances, shop.* or `*`.", group=each)

@@ -16,7 +16,6 @@ from itertools import chain
 
 from halage.monitor.logs.block import Meta, unpack_meta, unpack_text
 from halage.monitor.logs.errors import BrokenBlock
-from halage.monitor.logs.grams import may_hold
 from halage.monitor.logs.matching import Matcher, make_matcher
 from halage.monitor.logs.model import Counts, KeptLine, Page, Search
 from halage.monitor.logs.reader import BlockRow, LogReader, Snapshot
@@ -128,9 +127,12 @@ class Searcher:
             sure = [line for line in found if line.id > next_row.last_id]
             if is_enough := len(sure) >= limit:
                 break
-            if self._elapsed() > deadline:
+            goes_on_before = next_row.last_id + 1
+            # Where that is no further than this search began, the next one would do the same again.
+            is_further = wanted.before is None or goes_on_before < wanted.before
+            if is_further and self._elapsed() > deadline:
                 sure.sort(key=lambda line: line.id, reverse=True)
-                return Page(tuple(sure), next_row.last_id + 1, True, tuple(problems))
+                return Page(tuple(sure), goes_on_before, True, tuple(problems))
         found.sort(key=lambda line: line.id, reverse=True)
         has_more = is_enough or len(found) > limit
         lines = tuple(found[:limit])
@@ -147,7 +149,7 @@ class Searcher:
                 while at < len(rows) and len(under_way) < _AHEAD:
                     row = rows[at]
                     at += 1
-                    if self._may_have(snapshot, row, wanted):
+                    if snapshot.may_hold(row, wanted.matcher.grams):
                         under_way.append((row, self._begin(snapshot, row, wanted)))
                 if not under_way:
                     return
@@ -158,12 +160,6 @@ class Searcher:
         finally:
             for _, future in under_way:
                 future.cancel()
-
-    def _may_have(self, snapshot: Snapshot, row: BlockRow, wanted: _Wanted) -> bool:
-        if not wanted.matcher.grams:
-            return True
-        bits = snapshot.filter(row.id)
-        return bits is None or may_hold(bits, wanted.matcher.grams)
 
     def _begin(self, snapshot: Snapshot, row: BlockRow, wanted: _Wanted) -> "Future[_Hits]":
         try:

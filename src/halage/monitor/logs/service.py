@@ -1,17 +1,19 @@
 """Logs: what people and the parts above ask of them."""
 
 import asyncio
+import functools
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from halage.base.database import Database
 from halage.base.errors import Unavailable
 from halage.monitor.logs.filters import LogFilters
 from halage.monitor.logs.intake import Figures
 from halage.monitor.logs.keeper import LogKeeper, Surroundings
-from halage.monitor.logs.matching import make_matcher
+from halage.monitor.logs.matching import Matcher, make_matcher
 from halage.monitor.logs.model import Counts, Group, GroupSummary, KeptLine, Line, Page, Search
 from halage.monitor.logs.outlets import LogOutlets, Sealer
 from halage.monitor.logs.reader import LogReader
@@ -21,6 +23,10 @@ from halage.monitor.metrics.model import MetricWriter
 READ_AT_ONCE = 1000
 EXPORTED_AT_ONCE = 5000
 MOST_BUCKETS = 1000
+SEARCHES_AT_ONCE = 4
+"""Others wait for their turn."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Logs:
@@ -32,6 +38,8 @@ class Logs:
         self._clock = around.clock
         self._reader = LogReader(around.directory)
         self._searcher = Searcher(self._reader)
+        # A search takes seconds at worst: many at once must not hold up what else needs a thread.
+        self._searches = ThreadPoolExecutor(SEARCHES_AT_ONCE, "log searches")
         self.filters = LogFilters(database, writer)
         self._keeper = LogKeeper(around, self.filters)
         self.outlets = LogOutlets(database, around.clock, sealer, self._reader, self._keeper.news)
@@ -51,6 +59,7 @@ class Logs:
     async def close(self) -> None:
         """Write what waits, and let go of the file and the threads. Idempotent."""
         await self._keeper.close()
+        self._searches.shutdown(wait=False, cancel_futures=True)
         self._searcher.close()
 
     async def run(self) -> None:
@@ -122,7 +131,7 @@ class Logs:
         Raises BadSearch, Unavailable. A search whose time is over returns what it has, with the id to
         go on before.
         """
-        return await asyncio.to_thread(
+        return await self._look(
             self._searcher.search, groups, search, limit=limit, before=before, budget_s=budget_s
         )
 
@@ -137,9 +146,13 @@ class Logs:
             period_s *= 2
         first = start // period_s * period_s
         last = max(first + period_s, -(-end // period_s) * period_s)
-        return await asyncio.to_thread(
+        return await self._look(
             self._searcher.count, groups, search, start=first, end=last, period_s=period_s
         )
+
+    async def _look(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._searches, functools.partial(work, *args, **kwargs))
 
     # -- following
 
@@ -150,52 +163,47 @@ class Logs:
     async def follow(self, groups: Sequence[str], search: Search, after: int) -> AsyncIterator[KeptLine]:
         """Lines past an id that are wanted, in order, then new ones as they come.
 
-        Raises BadSearch, Unavailable.
+        A line stands for those that cannot be read. Raises BadSearch, Unavailable.
         """
         with self._keeper.followed(), self._keeper.news.listen(None) as news:
             while True:
                 news.clear()
-                found, after_now = [], after
-                async for line in self._read(groups, search, after, READ_AT_ONCE):
-                    if isinstance(line, int):
-                        after_now = line
-                    else:
-                        found.append(line)
-                        yield line
+                found, after_now = await self._read(groups, search, after, READ_AT_ONCE)
+                for line in found:
+                    yield line
                 if after_now == after:
                     await news.wait()
                 after = after_now
 
-    async def export(
-        self, groups: Sequence[str], search: Search, *, after: int = 0
-    ) -> AsyncIterator[KeptLine]:
-        """Every line that is kept now and wanted, oldest first. Raises BadSearch, Unavailable."""
-        last = await self.last_id()
+    async def export(self, groups: Sequence[str], search: Search) -> AsyncIterator[list[KeptLine]]:
+        """Every line that is kept now and wanted, oldest first, piece by piece; a piece may be empty.
+
+        A line stands for those that cannot be read. Raises BadSearch, Unavailable.
+        """
+        after, last = 0, await self.last_id()
         while after < last:
-            async for line in self._read(groups, search, after, EXPORTED_AT_ONCE):
-                if isinstance(line, int):
-                    after = line
-                elif line.id <= last:
-                    yield line
+            found, after = await self._read(groups, search, after, EXPORTED_AT_ONCE)
+            yield [line for line in found if line.id <= last]
 
     async def _read(
         self, groups: Sequence[str], search: Search, after: int, limit: int
-    ) -> AsyncIterator[KeptLine | int]:
-        """The wanted among the next lines, then the id to go on after."""
-        wanted = _is_wanted(search)
-        reading = await asyncio.to_thread(self._reader.read_after, groups, after, limit)
-        for line in reading.lines:
-            if wanted(line):
-                yield line
-        yield reading.next_after
+    ) -> tuple[list[KeptLine], int]:
+        """The wanted among the next lines, and the id to go on after."""
+        return await asyncio.to_thread(self._read_now, groups, search, after, limit)
+
+    def _read_now(
+        self, groups: Sequence[str], search: Search, after: int, limit: int
+    ) -> tuple[list[KeptLine], int]:
+        matcher = make_matcher(search)
+        reading = self._reader.read_after(groups, after, limit, grams=matcher.grams)
+        found = [line for line in reading.lines if line.is_gap or _is_wanted(line, search, matcher)]
+        return found, reading.next_after
 
 
-def _is_wanted(search: Search) -> Callable[[KeptLine], bool]:
-    matcher = make_matcher(search)
-    start = float("-inf") if search.start is None else search.start
-    end = float("inf") if search.end is None else search.end
-
-    def wanted(line: KeptLine) -> bool:
-        return start <= line.at < end and search.stream in (None, line.stream) and matcher.matches(line.text)
-
-    return wanted
+def _is_wanted(line: KeptLine, search: Search, matcher: Matcher) -> bool:
+    return (
+        (search.start is None or line.at >= search.start)
+        and (search.end is None or line.at < search.end)
+        and search.stream in (None, line.stream)
+        and matcher.matches(line.text)
+    )

@@ -156,7 +156,7 @@ _HALAGE: tuple[tuple[str, Kind, str, tuple[str, ...], str], ...] = (
         COUNT,
         "samples",
         _ENVIRONMENT,
-        "Samples of a site's own that were refused; `halage metrics intake` says why.",
+        "Samples of a site's own that were refused; `halage metric intake` says why.",
     ),
     (
         "source_misses",

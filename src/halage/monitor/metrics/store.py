@@ -223,9 +223,12 @@ class MetricStore:
 
     def _read_samples(self, known: Known, buckets: Buckets, covered: list[int], problems: list[str]) -> None:
         end = buckets.start + len(buckets.count) * buckets.period_s
+        first = int(max(buckets.start, known.first_at) // HOUR_S) * HOUR_S
+        hours = range(first, int(min(end, known.last_at + HOUR_S)), HOUR_S)
+        # Hour by hour: the index of a range of hours would be read for every series that there is.
         rows = self._database.fetch(
-            "SELECT hour, data FROM chunks WHERE series = ? AND hour > ? AND hour < ?",
-            (known.id, buckets.start - HOUR_S, end),
+            f"SELECT hour, data FROM chunks WHERE series = ? AND hour IN ({','.join('?' * len(hours))})",  # noqa: S608
+            (known.id, *hours),
         )
         for hour_at, data in rows:
             if hour_at not in covered:

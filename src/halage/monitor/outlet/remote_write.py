@@ -7,7 +7,6 @@ samples, counted, and never memory or the collection.
 import asyncio
 import logging
 import math
-import os
 from collections import deque
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import structlog
 
 import halage
 from halage.base.clock import Clock
-from halage.base.errors import HalageError
+from halage.base.errors import HalageError, cause_in_words
 from halage.base.tasks import Tasks
 from halage.monitor.metrics.model import TICK_S, Kind, MetricWriter, Sample, SeriesKey
 from halage.monitor.outlet.exposition import Exposition
@@ -224,7 +223,7 @@ class RemoteWrite:
         except TimeoutError:
             raise _Retry(f"no whole answer within {self._limits.timeout_s:g} s") from None
         except (httpx.HTTPError, OSError) as error:
-            raise _Retry(_words_of(error)) from error
+            raise _Retry(cause_in_words(error)) from error
         if 200 <= status < 300:
             return
         message = f"it answered {status}: {words}" if words else f"it answered {status}"
@@ -262,13 +261,3 @@ async def _first_words(answer: httpx.Response) -> str:
 
 def _retry_after(text: str) -> float | None:
     return min(float(text), 300.0) if text.isdecimal() and int(text) else None
-
-
-def _words_of(error: BaseException) -> str:
-    """What the kernel said, where it said something."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return os.strerror(cause.errno).lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error).rstrip(".") or type(error).__name__

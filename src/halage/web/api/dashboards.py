@@ -35,6 +35,8 @@ async def create_dashboard(
 ) -> schemas.Dashboard:
     """A new dashboard, of a project or of the server. What was exported is taken as it is."""
     _must(caller, "monitor:SetDashboard", body.project)
+    if body.project is not None:
+        await door.projects.show(body.project)  # to administrators any name looks like one
     made = await door.dashboards.create(body.project, body.layout(), actor=caller.name)
     response.headers["Location"] = f"/api/v1/dashboards/{made.id}"
     return schemas.Dashboard.of_model(made)

@@ -11,7 +11,6 @@ from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import StreamingResponse
 
 from halage.access.rules import visible_projects
-from halage.base.errors import HalageError
 from halage.base.journal import Entry, EventFilter
 from halage.base.journal_search import find_entries
 from halage.web.api import schemas
@@ -28,6 +27,7 @@ from halage.web.api.requests import (
     TextFilter,
 )
 from halage.web.caller import Caller, Door, Signed
+from halage.web.downloads import may_go_on
 from halage.web.services import Services
 from halage.web.streams import Emit, Event, EventStream
 
@@ -112,10 +112,6 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-class BrokenOff(Exception):
-    """An export cannot go on: its connection is cut, so that nobody takes the half for the whole."""
-
-
 EventsWanted = Annotated[Wanted, Depends(wanted)]
 
 
@@ -150,19 +146,15 @@ async def export_events(
 
 async def _all(door: Services, caller: Caller, wanted: Wanted) -> AsyncIterator[list[Entry]]:
     """The entries in pages; the right to them is asked for again before each."""
-    still_allowed = caller.still_allowed()
+    check = may_go_on(caller, door.stopping, lambda: wanted.seen_by(caller))
     last = 0
-    while not door.stopping.is_set():
+    while True:
         entries = await find_entries(door.database, wanted.seen_by(caller), after=last, limit=PAGE)
         yield entries
         if len(entries) < PAGE:
             return
         last = entries[-1].id
-        try:
-            await still_allowed()
-        except HalageError as error:
-            raise BrokenOff(error.message) from error
-    raise BrokenOff("the server stops")
+        await check()
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """Routes about logs: searched, counted, followed, sent on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
@@ -39,6 +40,7 @@ from halage.web.api.schemas_monitor_logs import (
     LogPage,
 )
 from halage.web.caller import Caller, Door, Signed, no_such
+from halage.web.downloads import may_go_on
 from halage.web.services import Services
 from halage.web.streams import Emit, Event, EventStream
 
@@ -160,21 +162,25 @@ def _event(line: KeptLine) -> Event:
 async def export_logs(
     groups: Groups, wanted: Wanted, caller: Signed, door: Door, form: Format = "text"
 ) -> StreamingResponse:
-    """Every line that is kept and meets every condition, oldest first."""
+    """Every line that is kept and meets every condition, oldest first.
+
+    Breaks off rather than leave one out; a line stands for those that cannot be read.
+    """
     _must_read(caller, groups)
     make_matcher(wanted)
     media_type = "application/x-ndjson" if form == "json" else "text/plain; charset=utf-8"
-    return StreamingResponse(_written(door, groups, wanted, form), media_type=media_type)
+    return StreamingResponse(_written(caller, door, groups, wanted, form), media_type=media_type)
 
 
-async def _written(door: Services, groups: Sequence[str], wanted: Search, form: str) -> AsyncIterator[bytes]:
-    batch: list[KeptLine] = []
-    async for line in door.logs.export(groups, wanted):
-        batch.append(line)
-        if len(batch) == 1000:
-            yield _in_form(batch, form)
-            batch = []
-    yield _in_form(batch, form)
+async def _written(
+    caller: Caller, door: Services, groups: Sequence[str], wanted: Search, form: str
+) -> AsyncIterator[bytes]:
+    """The lines in pieces; the right to them is asked for again after each."""
+    check = may_go_on(caller, door.stopping, lambda: _must_read(caller, groups))
+    async for lines in door.logs.export(groups, wanted):
+        if lines:
+            yield await asyncio.to_thread(_in_form, lines, form)
+        await check()
 
 
 def _in_form(lines: Sequence[KeptLine], form: str) -> bytes:

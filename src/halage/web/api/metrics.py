@@ -1,5 +1,6 @@
 """Routes about metrics: what is measured, and what an expression comes to."""
 
+import asyncio
 import csv
 import io
 from datetime import UTC, datetime
@@ -129,7 +130,9 @@ async def query_metrics(
     start = end - DEFAULT_SPAN_S if from_ is None else _moment("from", from_)
     answer = await door.metrics.query(expression, start, end, period, caller.projects_where(ACTION))
     if form is Form.CSV or (form is None and _prefers_csv(request)):
-        return Response(write_csv(answer), media_type=f"{CSV_TYPE}; charset=utf-8; header=present")
+        # A hundred thousand values take a quarter of a second to write.
+        text = await asyncio.to_thread(write_csv, answer)
+        return Response(text, media_type=f"{CSV_TYPE}; charset=utf-8; header=present")
     return schemas.MetricAnswer.of(answer)
 
 

@@ -23,6 +23,7 @@ from halage.web.console.language import Language
 KINDS = ("tell", "scale", "rollback", "call")
 METHODS = ("POST", "PUT", "PATCH")
 PERIODS_S = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 6 * 3600, 86400)
+_FAR = 1e9
 MOST_ROWS = 14
 """Of actions in a list: ten, and an empty one of each kind."""
 OPERATORS, SIDES, MISSING, LOW_SAMPLES = tuple(Operator), tuple(Side), tuple(Missing), tuple(LowSamples)
@@ -190,7 +191,7 @@ class Reading:
                 return {"kind": "scale", how: whole("number"), **bounds}
             case "rollback":
                 minutes = self._number(f"{row.prefix}.within")
-                return {"kind": "rollback", "within_s": None if minutes is None else round(60 * minutes)}
+                return {"kind": "rollback", "within_s": None if minutes is None else _seconds(minutes)}
         return {"kind": "call", "method": text("method"), "url": text("url"), "headers": self._headers(row)}
 
     def _headers(self, row: Row) -> dict[str, str]:
@@ -276,6 +277,11 @@ def _location(parts: Sequence[int | str]) -> str:
     """Where in the document, without the kind that an action is told by."""
     kept = [str(part) for place, part in enumerate(parts) if not (place == 2 and part in KINDS)]
     return ".".join(kept)
+
+
+def _seconds(minutes: float) -> int:
+    """Whole seconds; of what is far from any that is allowed only that it is."""
+    return round(60 * max(-_FAR, min(_FAR, minutes)))
 
 
 def _lines(text: str) -> list[str]:

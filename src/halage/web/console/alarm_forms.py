@@ -82,7 +82,9 @@ class AlarmFormPages:
 
     async def _may_make(self, request: Request, project: str | None) -> Visitor:
         if project is not None:
-            return await self._console.visitor_of(request, project, SET)
+            visitor = await self._console.visitor_of(request, project, SET)
+            await self._services.projects.show(project)  # to administrators any name looks like one
+            return visitor
         visitor = await self._console.visitor(request)
         check(visitor.principal, SET, "server")
         return visitor
@@ -171,9 +173,7 @@ class AlarmFormPages:
 
     async def _neighbours(self, project: str | None, before: Alarm | None) -> list[str]:
         """The names that a rule may hold."""
-        found = await self._alarms.page(AlarmFilter(project=project), is_urgent_first=False, limit=200)
-        return [
-            each.definition.name
-            for each in found
-            if each.definition.project == project and (before is None or each.id != before.id)
-        ]
+        of_server = AlarmFilter(visible=frozenset())
+        wanted = of_server if project is None else AlarmFilter(project=project)
+        found = await self._alarms.page(wanted, is_urgent_first=False, limit=200)
+        return [each.definition.name for each in found if before is None or each.id != before.id]

@@ -22,6 +22,8 @@ _USUAL_PERIODS = 100
 _MOST_TIMES = 6
 _ROOM = 8.0
 """Per cent of the width that the name of a release takes on a telephone."""
+_LEAST = 1e-100
+"""Values that are closer together are drawn as one: steps between them would be zero."""
 _DAY_S = 86400
 _TIME_STEPS_S = (300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, _DAY_S, 2 * _DAY_S, 7 * _DAY_S)
 
@@ -141,7 +143,10 @@ def _scale(course: Course, definition: Definition) -> tuple[float, float]:
         values.append(definition.threshold)
     low, high = min(values, default=0.0), max(values, default=1.0)
     low = 0.0 if low >= 0 else low - 0.08 * (high - low)
-    high = high + 0.12 * (high - low) if high > low else low + 1.0
+    if high - low < _LEAST:
+        high = low + max(1.0, 1e-6 * abs(low))  # past 1e16 a float plus one is itself
+    else:
+        high += 0.12 * (high - low)
     return low, high
 
 

@@ -14,6 +14,7 @@ from halage.base.errors import Conflict, Invalid, NotFound
 from halage.monitor.alarms.documents import to_shown
 from halage.monitor.alarms.model import Alarm, AlarmFilter, State, Trial
 from halage.monitor.alarms.rules import judged_points
+from halage.web.api.requests import Before
 from halage.web.api.requests_alarms import AlarmId
 from halage.web.caller import no_such
 from halage.web.console.alarm_picture import (
@@ -171,7 +172,7 @@ class AlarmPages:
 
     # -- one alarm
 
-    async def show(self, request: Request, alarm: AlarmId, before: int | None = None) -> Response:
+    async def show(self, request: Request, alarm: AlarmId, before: Before = None) -> Response:
         """Everything about one alarm; `before`: older changes of it."""
         visitor, shown = await self._seen(request, alarm, SHOW)
         facts = await self._facts(request, visitor, shown, before=before)

@@ -16,7 +16,7 @@ from halage.monitor.dashboards.model import Dashboard, Layout, Unit, Widget, Wid
 from halage.monitor.dashboards.rules import in_reading_order, place_of, to_document
 from halage.web.api.dashboards import seen_dashboards
 from halage.web.api.requests_dashboards import LayoutFields
-from halage.web.console.console import Console, Visitor, add, see, status_of
+from halage.web.console.console import Console, Form, Visitor, add, see, status_of
 from halage.web.console.language import Language
 from halage.web.console.live import Page, at_each_change, live
 from halage.web.console.ranges import PRESETS, read_range
@@ -70,8 +70,7 @@ class DashboardPages:
         """Make an empty one, and go on to its first widget."""
         visitor = await self._console.visitor(request)
         form = await self._console.form(request, visitor)
-        project = form.optional("project")
-        self._check(visitor, "monitor:SetDashboard", project)
+        project = await self._project_of(visitor, form)
         try:
             made = await self._dashboards.create(
                 project, Layout(form.text("name")), actor=visitor.principal.name
@@ -84,8 +83,7 @@ class DashboardPages:
         """Make one from a document."""
         visitor = await self._console.visitor(request)
         form = await self._console.form(request, visitor)
-        project = form.optional("project")
-        self._check(visitor, "monitor:SetDashboard", project)
+        project = await self._project_of(visitor, form)
         text = form.get("document", "")
         try:
             layout = _read_layout(text)
@@ -116,21 +114,23 @@ class DashboardPages:
 
     async def follow(self, request: Request, dashboard: str) -> Response:
         """The states of the alarms that it shows, as they change."""
-        visitor, shown = await self._seen(request, dashboard)
-        widgets = [each for each in shown.layout.widgets if each.kind is WidgetKind.ALARM]
+        _, first = await self._seen(request, dashboard)
 
         async def source(page: Page) -> None:
             async def look() -> None:
+                # What the visitor may see changes, and so does what the dashboard has.
+                visitor, shown = await self._seen(request, dashboard)
                 alarms = await self._alarms(visitor, shown)
                 parts = {
                     f"alarms-{each.id}": self._console.render(
                         request, "widget_alarms.html", alarms=_alarms_of(shown, each, alarms)
                     )
-                    for each in widgets
+                    for each in shown.layout.widgets
+                    if each.kind is WidgetKind.ALARM
                 }
                 await page.show(**parts)
 
-            await at_each_change(self._services.journal, shown.project, look)
+            await at_each_change(self._services.journal, first.project, look)
 
         return live(self._services, source, still_allowed=lambda: self._seen(request, dashboard))
 
@@ -163,6 +163,16 @@ class DashboardPages:
             raise NotFound(f"There is no dashboard {id_}, or you may not see it.")
         self._check(visitor, action, shown.project)
         return visitor, shown
+
+    async def _project_of(self, visitor: Visitor, form: Form) -> str | None:
+        """Whose dashboard the form is of. Raises NotFound, NotAllowed."""
+        project = form.optional("project")
+        if project is not None and not visitor.may("project:Show", f"project/{project}"):
+            raise NotFound(f"There is no project {project}, or you may not see it.", project=project)
+        self._check(visitor, "monitor:SetDashboard", project)
+        if project is not None:
+            await self._services.projects.show(project)  # to administrators any name looks like one
+        return project
 
     def _check(self, visitor: Visitor, action: str, project: str | None) -> None:
         if project is not None:
@@ -277,5 +287,7 @@ def _read_layout(text: str) -> Layout:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Invalid(f"The document is not a dashboard: {where}: {first['msg']}.") from error
+    except RecursionError as error:
+        raise Invalid("The document is not a dashboard: it is nested too deeply.") from error
     except ValueError as error:
         raise Invalid(f"The document is not JSON: {error}.") from error

@@ -1,6 +1,7 @@
 """The journal: what happened, who did it, from where, before and after; live."""
 
 import contextlib
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -102,15 +103,22 @@ class Change:
     """One thing of an entry that is not as it was."""
 
     name: str
-    before: Any
-    after: Any
+    before: str
+    after: str
+    """As the journal has them: text as it is, all else as JSON; empty where there was nothing."""
 
 
 def changes_of(entry: Entry) -> list[Change]:
     """What an entry changed, thing by thing; what stayed as it was is left out."""
     before, after = entry.before or {}, entry.after or {}
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [Change(name, before.get(name), after.get(name)) for name in names]
+    return [Change(name, _written(before.get(name)), _written(after.get(name))) for name in names]
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class EventPages:

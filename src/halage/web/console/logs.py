@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from halage.access.rules import check
-from halage.base.errors import Invalid
+from halage.base.errors import Invalid, NotFound
 from halage.monitor.logs.model import Counts, Group, GroupSummary, KeptLine, Page, Search
 from halage.web.console.console import Console, Visitor, add, status_of
 from halage.web.console.live import LOOK_AGAIN_S, live
@@ -64,13 +64,13 @@ class LogPages:
             if not groups:
                 return self._console.page(request, "logs_none.html")
             place = groups[0].name.partition("/")[0] if groups[0].project else ""
-        choice = LogChoice.of(request.query_params, place)
+        choice = _choice_of(request, place)
         await self._allowed(request, choice)
         return await self._page(request, choice, groups, "logs.html", "/logs")
 
     async def show_of_environment(self, request: Request, project: str, environment: str) -> Response:
         """Lines of one environment."""
-        choice = LogChoice.of(request.query_params, f"{project}.{environment}")
+        choice = _choice_of(request, f"{project}.{environment}")
         visitor = await self._allowed(request, choice)
         shown = await self._services.environments.show(project, environment)
         groups = [each for each in await self._groups(visitor) if each.project == project]
@@ -79,13 +79,13 @@ class LogPages:
 
     async def follow(self, request: Request, place: str = "", after: int = 0) -> Response:
         """New lines of the chosen place, and their counts."""
-        return await self._follow(request, LogChoice.of(request.query_params, place), after, "/logs")
+        return await self._follow(request, _choice_of(request, place), after, "/logs")
 
     async def follow_of_environment(
         self, request: Request, project: str, environment: str, after: int = 0
     ) -> Response:
         """The same of one environment."""
-        choice = LogChoice.of(request.query_params, f"{project}.{environment}")
+        choice = _choice_of(request, f"{project}.{environment}")
         base = _ENVIRONMENT.format(project=project, environment=environment)
         return await self._follow(request, choice, after, base)
 
@@ -147,7 +147,9 @@ class LogPages:
         return {"choice": choice, "base_address": base, "counts": counts, "bars": bars}
 
     def _shown(self, choice: LogChoice, lines: list[KeptLine]) -> Any:
-        return shown_lines(lines, names_environments=choice.environment is None)
+        # Ids are in the order in which lines came in, an instance after the other; people read by time.
+        by_time = sorted(lines, key=lambda line: line.at)
+        return shown_lines(by_time, names_environments=choice.environment is None)
 
     async def _groups(self, visitor: Visitor) -> list[GroupSummary]:
         def is_visible(group: Group) -> bool:
@@ -219,6 +221,14 @@ class LogPages:
             lines=self._shown(choice, list(some.lines)),
             left_out=some.left_out,
         )
+
+
+def _choice_of(request: Request, place: str) -> LogChoice:
+    """What the address chooses. Raises NotFound: a mistyped place is not the server's own log."""
+    choice = LogChoice.of(request.query_params, place)
+    if choice.place != place:
+        raise NotFound(f"There is no place {place}: write PROJECT or PROJECT.ENVIRONMENT.")
+    return choice
 
 
 def _places(groups: list[GroupSummary], chosen: str) -> dict[str, list[tuple[str, str]]]:

@@ -1,6 +1,5 @@
 """The time that a page of graphs shows, as its address says it. Pure."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,6 +7,8 @@ from datetime import UTC, datetime
 PRESETS = (3600, 3 * 3600, 12 * 3600, 86400, 7 * 86400, 28 * 86400)
 """The ranges that are one click away (seconds): 1 h, 3 h, 12 h, 1 d, 1 w, 4 w."""
 LONGEST_S = 455 * 86400
+_LATEST = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
+"""The API, which the page asks, knows moments before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +43,4 @@ def _moment(text: str | None) -> float | None:
     except ValueError:
         return None
     seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    return seconds if math.isfinite(seconds) and seconds > 0 else None
+    return seconds if 0 < seconds < _LATEST else None

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from halage.web.console.account import AccountPages
 from halage.web.console.alarm_forms import AlarmFormPages
 from halage.web.console.alarms import AlarmPages
+from halage.web.console.certificates import CertificatePages
 from halage.web.console.console import Console, add, page_router, see
 from halage.web.console.dashboards import DashboardPages
 from halage.web.console.environments import EnvironmentPages
@@ -39,6 +40,7 @@ def console_router(services: Services) -> APIRouter:
         EnvironmentPages(console),
         RolloutPages(console),
         SettingsPages(console),
+        CertificatePages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),

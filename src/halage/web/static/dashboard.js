@@ -226,7 +226,11 @@
 
   const EMPTY = { kind: "line", lines: [{}], thresholds: [], unit: "none", alarms: [] };
 
+  let opening = 0;
+  let reading = null;
+
   function open(widget, first = EMPTY) {
+    opening += 1;
     edited = widget;
     const values = widget || first;
     form.reset();
@@ -356,7 +360,12 @@
       first.addEventListener("input", () => first.setCustomValidity(""), { once: true });
       return;
     }
-    if (!(await checkLines())) return;
+    // While the server reads, a second click adds nothing, and who closes the dialog has thought better of it.
+    if (reading === opening) return;
+    const mine = (reading = opening);
+    const isGood = await checkLines();
+    if (reading === mine) reading = null;
+    if (!isGood || mine !== opening || !dialog.open) return;
     const lowest = Math.max(0, ...[...widgets.values()].map((each) => each.y + each.height));
     const isSmall = ["number", "gauge", "alarm"].includes(values.kind);
     const spot = edited
@@ -427,11 +436,15 @@
     if (isConflict) problem.dataset.version = error.facts.version;
   }
 
+  let isSaving = false;
   async function save() {
+    if (isSaving) return; // a second click would find the version of the first one
+    isSaving = true;
     problem.hidden = true;
     try {
       await change("PUT", `/api/v1/dashboards/${dashboard.id}`, { ...layout(), version });
     } catch (error) {
+      isSaving = false;
       refuse(error);
       return;
     }

@@ -117,6 +117,28 @@ def test_a_search_whose_time_is_over_says_where_to_go_on(directory: Path) -> Non
     searcher.close()
 
 
+def test_a_slow_search_over_blocks_that_overlap_comes_to_its_end(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    access = Group.named("shop.prod/access")
+    for number in range(32):
+        line = [Line(NOW, b"line %d" % number)]
+        store.write([Entry(SHOP, "i-1", line), Entry(access, "lb", line)], NOW)
+    while store.merge_once():
+        pass
+    store.close()
+    ticks = iter(range(10_000))
+    searcher = Searcher(LogReader(tmp_path), elapsed=lambda: float(next(ticks)))
+    found, before = [], None
+    for _ in range(5):
+        page = searcher.search([SHOP.name, access.name], Search(), limit=100, before=before, budget_s=0.5)
+        found += [line.id for line in page.lines]
+        if (before := page.next_before) is None:
+            break
+    searcher.close()
+    assert before is None, "it went on at the same place for ever"
+    assert len(found) == 64 and found == sorted(found, reverse=True)
+
+
 def test_a_search_sees_one_moment_while_lines_are_merged_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

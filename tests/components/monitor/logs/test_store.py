@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from halage.monitor.logs.matching import make_matcher
 from halage.monitor.logs.model import Group, Line, Search
 from halage.monitor.logs.reader import LogReader
 from halage.monitor.logs.rules import BLOCK_BYTES, CONTINUED
@@ -322,9 +323,29 @@ def test_a_corrupt_block_is_named_and_skipped_and_the_rest_is_readable(tmp_path:
     assert {"word0 77", "word2 77"} < found
     assert "word1 77" not in found
     assert f"block {broken}" in reading.problems[0]
+    gap = next(line for line in reading.lines if line.is_gap)
+    assert gap.words == f"[Halage: {reading.problems[0]}]", "who reads on is told in the place of the lines"
+    before, after = (next(line for line in reading.lines if line.words == f"word{n} 77") for n in (0, 2))
+    assert before.id < gap.id < after.id
+    rest = reader.read_after(ALL, gap.id - 1, 10**9, 10**12)
+    assert rest.lines[0] == gap and not any(line.is_gap for line in rest.lines[1:])
     counts = searcher.count(ALL, Search(text=" 77"), start=NOW - 10, end=NOW + 10, period_s=10)
     assert f"block {broken}" in counts.problems[0]
     searcher.close()
+
+
+def test_who_reads_on_for_a_word_passes_over_blocks_without_it(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    for word in ("needle", "straw", "needle"):
+        store.write([_entry(*[f"{word:6} {index:08}" for index in range(BLOCK_BYTES // 16)])], NOW)
+        _merge_all(store)
+    store.close()
+    _damage_block(tmp_path, b"straw  00000007\n")
+    grams = make_matcher(Search(text="needle")).grams
+    reading = LogReader(tmp_path).read_after(ALL, 0, 10**9, 10**12, grams)
+    assert reading.problems == (), "a block that cannot have it is not read"
+    texts = [line.words for line in reading.lines]
+    assert texts.count("needle 00000077") == 2 and "straw  00000077" not in texts
 
 
 def test_a_corrupt_piece_is_not_merged_and_stops_no_merge(tmp_path: Path) -> None:
@@ -337,7 +358,7 @@ def test_a_corrupt_piece_is_not_merged_and_stops_no_merge(tmp_path: Path) -> Non
     _merge_all(store)
     store.write([_entry("after")], NOW)
     reading = LogReader(tmp_path).read_after(ALL, 0, 1000)
-    numbers = [line.words.split()[1] for line in reading.lines[:-1]]
+    numbers = [line.words.split()[1] for line in reading.lines[:-1] if not line.is_gap]
     assert numbers == [str(number) for number in range(40) if number != 5]
     assert len(reading.problems) == 1
     with closing(sqlite3.connect(tmp_path / FILE)) as db:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from halage.monitor.intake.exposition import BadExposition, parse_exposition
-from halage.monitor.intake.increase import Counters, Measured, sketch_of
+from halage.monitor.intake.increase import MOST_REMEMBERED, Counters, Measured, sketch_of
 from halage.monitor.metrics.model import Kind
 from halage.monitor.metrics.sketch import ALPHA, Sketch
 
@@ -126,6 +126,23 @@ def test_a_series_that_was_refused_does_not_come_back_with_its_whole_past() -> N
     counters.forget({("x_total", (("code", "500"),))})
     families, _ = parse_exposition('x_total 7\nx_total{code="500"} 1000\n')
     assert [(m.labels, m.value) for m in counters.measure(families)] == [((), 1)]
+
+
+def test_label_values_that_come_and_go_are_forgotten() -> None:
+    counters = Counters()
+
+    def churn(scrape: int) -> str:
+        return "".join(f'hits_total{{user="{scrape}-{number}"}} 7\n' for number in range(6000))
+
+    for scrape in range(8):
+        families, _ = parse_exposition(f"steady_total {scrape}\n" + churn(scrape))
+        measured = list(counters.measure(families))
+        counters.forget({(each.name, each.labels) for each in measured if each.name == "hits_total"})
+    assert counters.remembered <= MOST_REMEMBERED
+    families, _ = parse_exposition("steady_total 9\n" + churn(0))
+    assert [(each.name, each.value) for each in counters.measure(families)] == [("steady_total", 2)], (
+        "what was forgotten does not come back with its whole past"
+    )
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1"])

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,22 @@ async def test_certificates_are_looked_at_once_an_hour_and_new_names_at_once(clo
         await pass_by(LOOK_EVERY_S - 60)
         assert sorted(looked[3:]) == ["shop.example", "silent.example"]
         assert await source.collect(Tick(0, 10, (shop,))) == []
+
+
+async def test_certificate_that_halage_serves_is_known_without_asking(clock: ManualClock) -> None:
+    now = clock.now()
+    ends = (("shop.test", now + 10 * DAY_S), ("shop.example", now + 10 * DAY_S))
+    shop = replace(environment("shop", domains=("shop.example", "outside.example")), certificate_ends=ends)
+    looked: list[str] = []
+    source = CertificateSource(clock, MemoryInventory([shop]), lambda domain: looked.append(domain))
+    async with Tasks() as tasks:
+        tasks.start(source.watch(), "watch")
+        await clock.advance(0)
+        await asyncio.sleep(0.05)  # it looks in a thread
+    assert looked == ["outside.example"]
+    samples = await source.collect(Tick(0, 10, (shop,)))
+    assert [dict(each.key.dimensions)["domain"] for each in samples] == ["shop.test", "shop.example"]
+    assert [each.value for each in samples] == pytest.approx([10, 10], abs=0.01)
 
 
 def fake_machine(root: Path, busy: int = 100, sectors: int = 10, received: int = 5) -> None:

@@ -13,13 +13,15 @@ from sqlalchemy import insert, update
 from halage.access.model import Role
 from halage.access.passwords import Passwords
 from halage.access.service import Access
-from halage.base.clock import SystemClock
+from halage.balancer.drivers.memory import MemoryBalancer
+from halage.base.clock import Clock, SystemClock
 from halage.base.database import Database, Transaction
 from halage.base.errors import Conflict, NotFound
 from halage.base.journal import Journal
 from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
 from halage.compute.drivers.memory import MemoryDriver
+from halage.environment.certificates.keeper import Certificates
 from halage.environment.model import (
     Colour,
     Deployment,
@@ -31,6 +33,8 @@ from halage.environment.model import (
     Release,
     Variable,
 )
+from halage.environment.routing import Routing
+from halage.environment.securing import CertificateDesk
 from halage.monitor.alarms.documents import kept_action, to_document
 from halage.monitor.alarms.ledger import NewChange, expand_with, record_changes
 from halage.monitor.alarms.model import (
@@ -56,6 +60,8 @@ from halage.monitor.metrics.model import Sample as MetricSample
 from halage.monitor.metrics.service import Metrics
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
+from halage.site.model import EnvironmentPlan
+from halage.site.settings import BalancerPlan, Https
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
 from tests.metrics import MemoryMetrics
@@ -743,6 +749,15 @@ def sample_metrics() -> MemoryMetrics:
     return metrics
 
 
+async def sample_certificates(database: Database, clock: Clock, access: Access) -> CertificateDesk:
+    """Of each environment of `boutique`; prod has HTTPS."""
+    certificates = Certificates(database, clock, access.secrets, "Halage of the tests")
+    routing = Routing(MemoryBalancer(), "sites.test", certificates, 8443)
+    secure = EnvironmentPlan("prod", balancer=BalancerPlan(https=Https.ON))
+    await routing.load({("boutique", "prod"): secure, ("boutique", "dev"): EnvironmentPlan("dev")})
+    return CertificateDesk(routing, clock, lambda: None)
+
+
 async def make_sample(directory: Path, *, public_url: str = "http://halage.test") -> Sample:
     """Real access and journal; admin `root`, project admin marie, developer paul, viewer zoe."""
     clock, journal = SystemClock(), Journal()
@@ -763,6 +778,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
     services = Services(
         access=access,
         builds=cast(Any, builds),
+        certificates=await sample_certificates(database, clock, access),
         environments=cast(Any, environments),
         settings=await make_settings(database, access, "boutique"),
         metrics=Metrics(metrics, clock),

@@ -170,3 +170,46 @@ async def test_thresholds_of_alarms_come_with_the_page_and_those_of_others_do_no
     levels = json.loads(re.findall(r"data-levels='([^']+)'", html)[0])
     assert {each["label"] for each in levels} == {"Errors", "Certificate end"}
     assert levels[1] == {"alarm": 1, "label": "Errors", "operator": ">", "value": 5}
+
+
+@pytest.mark.parametrize("address", ["/dashboards", "/dashboards/import"])
+async def test_no_dashboard_is_made_in_a_project_that_is_not_there(
+    visits: Visits, sample: Sample, address: str
+) -> None:
+    fields = {"name": "x", "project": "nosuch", "document": '{"name": "x"}'}
+    for name in ("root", "paul"):
+        assert (await (await visits.by(name)).send(address, **fields)).status_code == 404
+    assert await sample.services.dashboards.list(None) == []
+
+
+async def test_a_document_that_is_nested_without_end_is_refused_in_words(visits: Visits) -> None:
+    answer = await (await visits.by("paul")).send(
+        "/dashboards/import", project="boutique", document="[" * 50_000 + "]" * 10
+    )
+    assert answer.status_code == 422
+    assert "nested too deeply" in answer.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=1970-01-02&to=9999-12-31",
+        "from=0001-01-01T00:00:00-23:59&to=2026-01-01",
+        "from=3000-01-01&to=3001-01-01",
+    ],
+)
+async def test_a_time_that_the_api_does_not_know_is_not_asked_for(visits: Visits, query: str) -> None:
+    visit = await visits.by("zoe")
+    assert 'data-from="" data-to=""' in (await visit.get(f"{GRAPHS}?{query}")).text
+    assert (await visit.get(f"/logs?place=boutique.prod&{query}")).status_code == 200
+
+
+async def test_a_dashboard_that_is_deleted_while_it_is_watched_ends_the_page(
+    visits: Visits, sample: Sample
+) -> None:
+    widget = Widget("alarms", WidgetKind.ALARM, 0, 0, 3, 3, "Alarms")
+    id_ = (await sample.services.dashboards.create("boutique", Layout("All", (widget,)), actor="paul")).id
+    async with (await visits.by("zoe")).live(f"/dashboards/{id_}/live") as live:
+        assert "alarm-list" in (await live.next("alarms-alarms")).data
+        await sample.services.dashboards.delete(id_, actor="paul")
+        assert [heard.name for heard in await live.rest()][-1] == "problem"

@@ -36,10 +36,22 @@ async def test_an_event_shows_what_changed_and_from_where(visits: Visits, sample
     await _record(sample, action="environment:UnsetVariable", before={"value": "red"}, after=None)
     visit = await visits.by("zoe")
     unset, scaled = _rows((await visit.get("/events?project=boutique")).text)[:2]
-    assert "instances 2 → 3 is_scaled False → True from halage" in scaled
+    assert "instances 2 → 3 is_scaled false → true from halage" in scaled
     assert "same" not in scaled
     assert "value red → \N{EN DASH}" in unset
     assert "depuis halage" in (await visit.get("/events", "fr")).text
+
+
+async def test_what_is_new_has_no_before_and_an_alarm_is_one_click_away(
+    visits: Visits, sample: Sample
+) -> None:
+    after = {"name": "slow", "threshold": 10.0, "on_alarm": [{"kind": "tell", "to": []}], "band": None}
+    await _record(sample, action="monitor:CreateAlarm", subject="alarm/7", before=None, after=after)
+    page = (await (await visits.by("zoe")).get("/events?project=boutique")).text
+    row = _rows(page)[0]
+    assert 'name slow threshold 10.0 on_alarm [{"kind": "tell", "to": []}]' in row
+    assert "→" not in row and "band" not in row
+    assert '<a href="/alarms/7">alarm/7</a>' in page
 
 
 async def test_a_form_that_changes_something_comes_from_the_console(visits: Visits, sample: Sample) -> None:

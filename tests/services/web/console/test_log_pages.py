@@ -309,3 +309,22 @@ async def test_an_outlet_that_cannot_be_is_refused_and_not_lost(
     assert answer.status_code == 422
     assert said in html.unescape(answer.text)
     assert (await (await visits.by("paul")).send("/logs/outlets", **usual)).status_code == 403
+
+
+async def test_lines_of_several_instances_stand_in_the_order_of_their_times(
+    visits: Visits, sample: Sample
+) -> None:
+    at = now()
+    await keep(sample, b"order second", stream="i-7", at=at - 1)
+    await keep(sample, b"order first", stream="i-8", at=at - 2)
+    page = (await (await visits.by("zoe")).get(f"{ENVIRONMENT}?text=order&stream=")).text
+    found = texts_of(page)
+    assert found.index("order first") < found.index("order second")
+
+
+@pytest.mark.parametrize("place", ["BOUTIQUE", "boutique.prod.x", "boutique.", "%00", "../x"])
+async def test_a_mistyped_place_is_not_taken_for_the_servers_own_log(visits: Visits, place: str) -> None:
+    root = await visits.by("root")
+    assert (await root.get(f"/logs?place={place}")).status_code == 404
+    assert (await root.get(f"/logs/live?place={place}")).status_code == 404
+    assert (await root.get("/logs?place=")).status_code == 200

@@ -1,10 +1,12 @@
 """Every page: in both languages, for each role, under the strict policy, without a script."""
 
 import re
+import time
 from typing import Any
 
 import pytest
 
+from halage.balancer.certificates import fingerprint_of, make_certificate
 from halage.base.database import Transaction
 from halage.environment.model import Colour
 from tests.services.web.console.sample import Sample
@@ -26,6 +28,7 @@ PAGES = (
     f"{ENVIRONMENT}/settings",
     f"{ENVIRONMENT}/plan",
     f"{ENVIRONMENT}/deployments/1/report",
+    f"{ENVIRONMENT}/certificate",
     *(f"/runs/{number}" for number in range(1, 8)),
     f"{ENVIRONMENT}/graphs",
     "/dashboards",
@@ -151,6 +154,9 @@ async def test_a_viewer_sees_no_controls_and_is_refused_by_the_server(visits: Vi
         f"{ENVIRONMENT}/swap": {},
         f"{ENVIRONMENT}/variables": {"name": "A", "value": "b"},
         f"{ENVIRONMENT}/variables/APP_NAME/unset": {},
+        f"{ENVIRONMENT}/certificate": {"certificate": "x", "key": "y"},
+        f"{ENVIRONMENT}/certificate/make": {"origin": "made"},
+        f"{ENVIRONMENT}/certificate/remove": {},
         f"{ENVIRONMENT}/deployments/1/abort": {},
         "/projects/boutique/members": {"user": "zoe", "role": "admin"},
         "/projects/boutique/members/paul/remove": {},
@@ -243,6 +249,27 @@ async def test_variables_are_set_and_secret_ones_never_shown(visits: Visits, sam
     page = (await visit.get(f"{ENVIRONMENT}/variables")).text
     assert "API_KEY" in page and "not shown" in page and "hunter2" not in page
     assert "<code>Boutique</code>" in page
+
+
+async def test_a_certificate_is_given_and_its_key_never_shown(visits: Visits) -> None:
+    visit = await visits.by("paul")
+    page = f"{ENVIRONMENT}/certificate"
+    assert "made by this server" in (await visit.get(page)).text
+    given = make_certificate(["boutique.sites.test"], time.time(), None)
+    await visit.send(page, certificate=given.chain, key=given.key)
+    shown = (await visit.get(page)).text
+    assert "<dd>given</dd>" in shown and fingerprint_of(given) in shown
+    assert given.key.splitlines()[1] not in shown
+    refused = await visit.send(page, certificate=given.chain, key="-----BEGIN PRIVATE KEY-----\nabcdef")
+    assert refused.status_code == 422
+    assert "private key cannot be read" in refused.text and "abcdef" not in refused.text
+    await visit.send(f"{page}/make", origin="self_signed")
+    assert "self-signed" in (await visit.get(page)).text
+    await visit.send(f"{page}/remove")
+    assert "made by this server" in (await visit.get(page)).text
+    authority = await visit.get(f"{page}/authority")
+    assert authority.text.startswith("-----BEGIN CERTIFICATE-----")
+    assert "attachment" in authority.headers["content-disposition"]
 
 
 async def test_rolling_back_and_restarting(visits: Visits, sample: Sample) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from halage.balancer.drivers.haproxy.configuration import target_of
 from halage.balancer.drivers.haproxy.process import ACCESS_LOG, PROCESS_LOG
 from halage.balancer.model import AccessPart, LogPlace, Visit
 
@@ -104,7 +105,7 @@ def _name(raw: bytes) -> str | None:
         return None
     if len(_names) > _NAMES_AT_MOST:
         _names.clear()
-    return _names.setdefault(raw, raw.decode(errors="replace"))
+    return _names.setdefault(raw, target_of(raw.decode(errors="replace")))
 
 
 def parse_lines(data: bytes, begin: int) -> list[Visit]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from halage.balancer.drivers.haproxy import pages
-from halage.balancer.drivers.haproxy.layout import Layout, Placed, Slot
-from halage.balancer.model import HealthCheck, Route
+from halage.balancer.drivers.haproxy.layout import Layout, Placed, Slot, certificate_name
+from halage.balancer.model import HealthCheck, Route, Timeouts
+from halage.balancer.rules import secured_hosts, share_sources
 
 CONFIGURATION = "haproxy.cfg"
 SERVERS_STATE = "servers.state"
@@ -21,6 +22,21 @@ NAMES_MAP = "names.map"
 """Slot to the host name that its health check gives."""
 ROUTES_MAP = "routes.map"
 """Slot to its route's name, which the access log gives: a slot may pass to another route."""
+HTTPS_MAP = "https.map"
+"""Host name that is served by HTTPS to `on` or `redirect`."""
+RESTRICTED_MAP = "restricted.map"
+"""Slot that answers some visitors' addresses only."""
+SOURCES_MAP = "sources.map"
+"""Range of addresses to the slots that answer it: `/s0001/s0004/`."""
+STICKY_MAP = "sticky.map"
+"""Slot whose visitors come back to the same target."""
+STUCK_MAP = "stuck.map"
+"""Target that visitors may come back to, to its slot."""
+CERTIFICATES = "certificates.list"
+"""Files of certificates with the host names that each is shown to."""
+COOKIE = "halage_instance"
+OPEN = ":open"
+"""What the name of a target's second server ends in, of a route that fails open."""
 MASTER_SOCKET = "master.sock"
 
 
@@ -33,6 +49,15 @@ class Place:
     account: tuple[str, str] | None = None
     threads: int | None = None
     """By default one for each core."""
+    https: tuple[str, int] | None = None
+    """Host and port for visitors by HTTPS, who get in from the first route on that has it."""
+    certificates: str = CERTIFICATES
+
+    @property
+    def doors(self) -> str:
+        """Where visitors come in."""
+        doors = [(self.host, self.port), *([self.https] if self.https is not None else [])]
+        return " ".join(authority(*door) for door in doors)
 
 
 def admin_socket(generation: int) -> str:
@@ -45,32 +70,83 @@ def render_files(layout: Layout, place: Place) -> dict[str, str]:
     files = {CONFIGURATION: render_configuration(layout, place)}
     for name, entries in render_maps(layout).items():
         files[name] = "".join(f"{key} {value}\n" for key, value in entries.items())
-    return files | pages.PAGES
+    return files | render_certificates(layout, place) | pages.PAGES
+
+
+def render_certificates(layout: Layout, place: Place) -> dict[str, str]:
+    """The files of the certificates by name, each with its key, and their list."""
+    files = {}
+    listed = certificate_hosts(layout)
+    for route in layout.routes.values():
+        if (name := certificate_name(route)) is not None and route.certificate is not None:
+            files[name] = route.certificate.chain + route.certificate.key
+    lines = [f"{name} {' '.join(hosts)}\n" for name, hosts in listed.items()]
+    return files | {place.certificates: "".join(lines)}
+
+
+def certificate_hosts(layout: Layout) -> dict[str, tuple[str, ...]]:
+    """Certificate by the name of its file to the host names that it is shown to.
+
+    Not to all that it is good for: it would then be shown for the host names of other routes.
+    """
+    return {
+        name: secured_hosts(route)
+        for route in layout.routes.values()
+        if (name := certificate_name(route)) is not None
+    }
 
 
 def render_maps(layout: Layout) -> dict[str, dict[str, str]]:
-    """The maps by file name; what a running HAProxy is brought to as well."""
-    hosts, paths, names = {}, {}, {}
+    """The maps by file name, in the order in which a running HAProxy is brought to them.
+
+    What a check asks for is there before the server is; host names follow their servers.
+    """
+    maps: dict[str, dict[str, str]] = {name: {} for name in _MAPS}
     for name, route in layout.routes.items():
         slot = layout.places[name]
-        hosts.update(dict.fromkeys(route.hosts, slot))
+        maps[ROUTES_MAP][slot] = name
+        maps[NAMES_MAP][slot] = route.hosts[0] if route.hosts else "localhost"
+        maps[HOSTS_MAP].update(dict.fromkeys(route.hosts, slot))
+        maps[HTTPS_MAP].update(dict.fromkeys(secured_hosts(route), route.https.value))
+        if route.is_sticky:
+            maps[STICKY_MAP][slot] = "1"
+        if route.allowed:
+            maps[RESTRICTED_MAP][slot] = "1"
         for target_id, placed in layout.targets.get(name, {}).items():
-            paths[target_id] = placed.target.check_path or route.health.path
-        names[slot] = route.hosts[0] if route.hosts else "localhost"
-    routes = {slot: name for name, slot in layout.places.items()}
-    return {PATHS_MAP: paths, NAMES_MAP: names, ROUTES_MAP: routes, HOSTS_MAP: hosts}
+            maps[PATHS_MAP][target_id] = placed.target.check_path or route.health.path
+            if route.is_sticky and not placed.is_draining:
+                maps[STUCK_MAP][target_id] = slot
+    allowed = {layout.places[name]: route.allowed for name, route in layout.routes.items()}
+    for source, slots in share_sources(allowed).items():
+        maps[SOURCES_MAP][source] = f"/{'/'.join(slots)}/"
+    return maps
+
+
+_MAPS = (
+    PATHS_MAP,
+    NAMES_MAP,
+    ROUTES_MAP,
+    RESTRICTED_MAP,
+    SOURCES_MAP,
+    STUCK_MAP,
+    STICKY_MAP,
+    HTTPS_MAP,
+    HOSTS_MAP,
+)
+TARGET_MAPS = (PATHS_MAP, STUCK_MAP)
+"""Those that change with the targets of a route."""
 
 
 def render_configuration(layout: Layout, place: Place) -> str:
     """The text of haproxy.cfg; paths in it are relative to the directory that it lives in."""
-    sections = [_render_global(layout, place), _DEFAULTS, _render_frontend(place), _UNKNOWN]
+    sections = [_render_global(layout, place), _DEFAULTS, _render_frontend(layout, place), _UNKNOWN]
     sections += [_render_slot(slot, layout) for slot in layout.slots.values()]
     return "\n".join(sections)
 
 
 def check_parameters(check: HealthCheck) -> str:
     """What `server` and `add server` take for the check."""
-    return f"check inter {round(check.interval_s * 1000)}ms fall {check.fall} rise {check.rise}"
+    return f"check inter {milliseconds(check.interval_s)} fall {check.fall} rise {check.rise}"
 
 
 def _render_global(layout: Layout, place: Place) -> str:
@@ -105,7 +181,7 @@ defaults
     load-server-state-from-file global
     timeout connect 2s
     timeout client 60s
-    timeout server 120s
+    timeout server 60s
     timeout queue 10s
     timeout http-request 10s
     timeout http-keep-alive 30s
@@ -126,25 +202,50 @@ _LOG_FORMAT = (
 )
 
 
-def _render_frontend(place: Place) -> str:
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    return f"""\
-frontend visitors
-    bind {host}:{place.port}
-    log global
-    unique-id-format %{{+X}}o%Ts-%pid-%rt
-    log-format "{_LOG_FORMAT}"
-    http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.),lower
-    http-request set-var(txn.slot) var(txn.host),map_str({HOSTS_MAP})
-    http-request set-var(txn.route) var(txn.slot),map_str({ROUTES_MAP})
-    http-request disable-l7-retry if !{{ method GET HEAD OPTIONS PUT DELETE }}
-    http-request set-header X-Request-ID %[unique-id]
-    http-request set-header X-Forwarded-For %[src]
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    use_backend %[var(txn.slot)] if {{ var(txn.slot) -m found }}
-    default_backend unknown
-"""
+def _render_frontend(layout: Layout, place: Place) -> str:
+    lines = [
+        "frontend visitors",
+        f"    bind {authority(place.host, place.port)}",
+        *_render_door(layout, place),
+        "    log global",
+        "    unique-id-format %{+X}o%Ts-%pid-%rt",
+        f'    log-format "{_LOG_FORMAT}"',
+        "    http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.),lower",
+        f"    http-request set-var(txn.slot) var(txn.host),map_str({HOSTS_MAP})",
+        f"    http-request set-var(txn.route) var(txn.slot),map_str({ROUTES_MAP})",
+        *(_render_https(place.https) if layout.is_secure and place.https is not None else ()),
+        "    http-request disable-l7-retry if !{ method GET HEAD OPTIONS PUT DELETE }",
+        "    http-request set-header X-Request-ID %[unique-id]",
+        "    http-request set-header X-Forwarded-For %[src]",
+        "    http-request set-header X-Forwarded-Proto http if !{ ssl_fc }",
+        "    http-request set-header X-Forwarded-Proto https if { ssl_fc }",
+        "    http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+        "    use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
+        "    default_backend unknown",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _render_door(layout: Layout, place: Place) -> list[str]:
+    if not layout.is_secure or place.https is None:
+        return []
+    # strict-sni: who asks for a host name that has no certificate is not shown another site's.
+    return [
+        f"    bind {authority(*place.https)} ssl crt-list {place.certificates} strict-sni "
+        "ssl-min-ver TLSv1.2 alpn h2,http/1.1"
+    ]
+
+
+def _render_https(https: tuple[str, int]) -> list[str]:
+    port = "" if https[1] == 443 else f":{https[1]}"
+    return [
+        f"    http-request set-var(txn.https) var(txn.host),map_str({HTTPS_MAP})",
+        # 308: a form that was sent is sent again as it is.
+        f'    http-request redirect code 308 location "https://%[var(txn.host)]{port}%[pathq]" '
+        "if !{ ssl_fc } { var(txn.https) -m str redirect }",
+        f'    http-request return status 421 content-type "{pages.TYPE}" file {pages.MISDIRECTED} '
+        "if { ssl_fc } !{ var(txn.https) -m found }",
+    ]
 
 
 _UNKNOWN = f"""\
@@ -160,25 +261,93 @@ def _render_slot(slot: Slot, layout: Layout) -> str:
         title,
         f"backend {slot.name}",
         f"    balance {slot.algorithm}",
-        f"    timeout check {round(slot.timeout_s * 1000)}ms",
+        # By address alone, and so that a target more moves as few visitors as can be.
+        *(["    hash-type consistent"] if slot.algorithm == "source" else []),
+        *_render_timeouts(slot.timeouts),
+        f"    timeout check {milliseconds(slot.timeout_s)}",
+        *(["    option allbackups"] if slot.fails_open else []),
+        *_render_visit(slot.name),
         "    option httpchk",
         f"    http-check send meth GET uri-lf %[srv_name,map_str({PATHS_MAP},/)] ver HTTP/1.1 "
         f"hdr Host %[be_name,map_str({NAMES_MAP},localhost)] hdr User-Agent Halage-check",
         "    http-check expect status 200-399",
     ]
     if route is not None:
-        lines += [_render_server(route, placed) for placed in layout.in_slot(slot.name).values()]
+        servers = list_servers(route, layout.in_slot(slot.name))
+        lines += [_render_server(name, server) for name, server in servers.items()]
     return "\n".join([*lines, ""])
 
 
-def _render_server(route: Route, placed: Placed) -> str:
-    target = placed.target
+def _render_timeouts(timeouts: Timeouts) -> list[str]:
+    return [
+        f"    timeout connect {milliseconds(timeouts.connect_s)}",
+        f"    timeout server {milliseconds(timeouts.request_s)}",
+        # 0 would be no limit to HAProxy.
+        f"    timeout queue {milliseconds(max(timeouts.queue_s, 0.001))}",
+        f"    timeout tunnel {milliseconds(timeouts.idle_s)}",
+    ]
+
+
+def _render_visit(slot: str) -> list[str]:
+    """Who gets in, and who comes back to which target."""
+    is_sticky = f"be_name,map_str({STICKY_MAP}) -m found"
+    cookie = f'"{COOKIE}=%[srv_name,field(1,:)]; Path=/; HttpOnly; SameSite=Lax'
+    is_back = "srv_name,field(1,:),strcmp(txn.instance) eq 0"
+    return [
+        f'    http-request return status 403 content-type "{pages.TYPE}" hdr Cache-Control no-store '
+        f"lf-file {pages.FORBIDDEN} if {{ be_name,map_str({RESTRICTED_MAP}) -m found }} "
+        f"!{{ src,map_ip({SOURCES_MAP}) -m sub /{slot}/ }}",
+        f"    http-request set-var(txn.instance) req.cook({COOKIE}) if {{ {is_sticky} }}",
+        # HAProxy's own cookies are not for servers that come at run time.
+        f"    use-server %[var(txn.instance)] if {{ var(txn.instance),map_str({STUCK_MAP}) -m str {slot} }}",
+        f'    http-response add-header Set-Cookie {cookie}" '
+        f"if {{ {is_sticky} }} !{{ {is_back} }} !{{ ssl_fc }}",
+        f'    http-response add-header Set-Cookie {cookie}; Secure" '
+        f"if {{ {is_sticky} }} !{{ {is_back} }} {{ ssl_fc }}",
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A server that HAProxy shall have for a target."""
+
+    placed: Placed
+    parameters: str
+    """What it takes when it is added, and keeps."""
+    is_checked: bool = True
+
+
+def list_servers(route: Route, targets: Mapping[str, Placed]) -> dict[str, Listed]:
+    """The servers by name. Of a route that fails open each target has a second one, which is not checked
+    and gets requests only while no first one is up: HAProxy then opens by itself, in the same moment."""
+    limit = f" maxconn {route.most_connections}" if route.most_connections else ""
+    slow = f" slowstart {milliseconds(route.slow_start_s)}" if route.slow_start_s else ""
+    check = check_parameters(route.health)
+    servers = {name: Listed(placed, f"{check}{limit}{slow}") for name, placed in targets.items()}
+    if route.fails_open:
+        for name, placed in targets.items():
+            servers[f"{name}{OPEN}"] = Listed(placed, f"backup{limit}", is_checked=False)
+    return servers
+
+
+def target_of(server: str) -> str:
+    """The target's id from a server's name."""
+    return server.removesuffix(OPEN)
+
+
+def _render_server(name: str, server: Listed) -> str:
+    target = server.placed.target
     # A draining target has nothing under way in a HAProxy that starts: it only must get nothing new.
-    disabled = " disabled" if placed.is_draining else ""
+    disabled = " disabled" if server.placed.is_draining else ""
     return (
-        f"    server {target.id} {authority(target.address, target.port)} "
-        f"{check_parameters(route.health)} weight {target.weight}{disabled}"
+        f"    server {name} {authority(target.address, target.port)} "
+        f"{server.parameters} weight {target.weight}{disabled}"
     )
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration as HAProxy writes it."""
+    return f"{round(seconds * 1000)}ms"
 
 
 def authority(address: str, port: int) -> str:

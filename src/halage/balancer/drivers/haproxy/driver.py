@@ -14,8 +14,8 @@ import structlog
 from halage.balancer.drivers.haproxy import record
 from halage.balancer.drivers.haproxy.access_log import keep_small, read_lines
 from halage.balancer.drivers.haproxy.configuration import Place
-from halage.balancer.drivers.haproxy.layout import FORM, Layout, Placed, arrange
-from halage.balancer.drivers.haproxy.process import find_account
+from halage.balancer.drivers.haproxy.layout import Arrangement, Layout, Placed, arrange
+from halage.balancer.drivers.haproxy.process import find_account, find_door_problem
 from halage.balancer.drivers.haproxy.proxy import Proxy
 from halage.balancer.errors import BalancerDown, BalancerRefused, NoSuchRoute
 from halage.balancer.model import (
@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 TIDY_UP_AFTER_S = 1.0
 LOOK_AT_LOG_S = 60.0
+NO_HTTPS = "HTTPS is wanted, and the server has no address for it: set `https` in its settings"
 REVIVE_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -50,17 +51,19 @@ class HAProxyDriver:
         directory: Path,
         listen: tuple[str, int],
         *,
+        https: tuple[str, int] | None = None,
         threads: int | None = None,
         log_bytes: int = 256 * 1024 * 1024,
         clock: Clock | None = None,
     ) -> None:
-        """Keep HAProxy in `directory` (made if missing, 0700) and visitors' doors at `listen`.
+        """Keep HAProxy in `directory` (made if missing, 0700) and visitors' doors at `listen` and `https`.
 
         `threads` of HAProxy: by default one for each core. Of the access log about `log_bytes`
         are kept on the disk, and four times as much of what nobody has read yet.
         """
         self._directory = directory.resolve()
-        self._proxy = Proxy(self._directory, Place(*listen, find_account(), threads))
+        self._proxy = Proxy(self._directory, Place(*listen, find_account(), threads, https))
+        self._https = https
         self._log_bytes = log_bytes
         self._clock = clock or SystemClock()
         self._layout = Layout()
@@ -110,14 +113,21 @@ class HAProxyDriver:
         """Make these the routes. Raises BalancerDown, BalancerRefused when HAProxy cannot start at all."""
         started = self._clock.monotonic()
         async with self._turn:
-            verdict = judge(routes, self._layout.routes)
-            refused = dict(verdict.refused)
             running = self._proxy.is_running
-            plan = arrange(self._layout, verdict.accepted, allow_reload=allow_reload or not running)
-            if plan.needs_reload and not plan.waiting:
-                await self._drop_unusable(plan.layout, refused)
-                accepted = [route for route in verdict.accepted if route.name not in refused]
-                plan = arrange(self._layout, accepted)
+            verdict = judge(routes, self._layout.routes, no_https=self._find_door_problem())
+            refused = dict(verdict.refused)
+            accepted = {route.name: route for route in verdict.accepted}
+            plan = arrange(self._layout, accepted.values(), allow_reload=allow_reload or not running)
+            if late := await self._find_unusable(plan):
+                refused |= late
+                # What was served before is served as before.
+                accepted |= {name: self._layout.routes[name] for name in late if name in self._layout.routes}
+                usable = [
+                    route
+                    for name, route in accepted.items()
+                    if name not in late or name in self._layout.routes
+                ]
+                plan = arrange(self._layout, usable, allow_reload=allow_reload or not running)
             reloads = running and plan.needs_reload and not plan.waiting
             if reloads:
                 await self._reload(plan.layout)
@@ -200,7 +210,7 @@ class HAProxyDriver:
             if not self._proxy.answers_for(self._layout):
                 # We were killed between the decision to reload and the reload.
                 await self._reload(self._layout)
-            elif self._layout.form != FORM:
+            elif not self._proxy.is_up_to_date(self._layout):
                 await self._renew()
             await self._bring_about()
         elif self._layout.routes:
@@ -210,7 +220,7 @@ class HAProxyDriver:
                 self._tasks.start(self._revive(), "revive balancer")
 
     async def _renew(self) -> None:
-        """Give a HAProxy that an earlier Halage started the configuration of this one."""
+        """Give a HAProxy that an earlier Halage started the configuration and the doors of this one."""
         try:
             await self._reload(self._layout)
         except (BalancerDown, BalancerRefused):
@@ -246,15 +256,28 @@ class HAProxyDriver:
         self._layout = layout
         record.save(self._directory, layout, self._proxy.figures.past)
 
-    async def _drop_unusable(self, layout: Layout, refused: dict[str, str]) -> None:
-        """Find out which of the changed routes HAProxy would not load, if any."""
-        if await self._proxy.find_problem(layout) is None:
-            return
-        for name, route in layout.routes.items():
+    async def _find_unusable(self, plan: Arrangement) -> dict[str, str]:
+        """Which of the changed routes HAProxy would not load, if any, with the reason."""
+        if not plan.needs_reload or plan.waiting:
+            return await self._proxy.load_certificates(plan.layout)
+        if await self._proxy.find_problem(plan.layout) is None:
+            return {}
+        unusable = {}
+        for name, route in plan.layout.routes.items():
             if self._layout.routes.get(name) != route:
-                problem = await self._proxy.find_problem(layout, name)
+                problem = await self._proxy.find_problem(plan.layout, name)
                 if problem is not None:
-                    refused[name] = f"HAProxy refuses it: {problem}"
+                    unusable[name] = f"HAProxy refuses it: {problem}"
+        return unusable
+
+    def _find_door_problem(self) -> str:
+        """Why nobody can come by HTTPS; empty when they can."""
+        if self._https is None:
+            return NO_HTTPS
+        if self._layout.is_secure and self._proxy.is_running:
+            return ""
+        # Found out before: a HAProxy that cannot open one of its doors opens none.
+        return find_door_problem(*self._https) or ""
 
     def _watch(self) -> None:
         self._tasks.start(self._watch_process(), "watch balancer")

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from halage.balancer.drivers.haproxy.configuration import target_of
+
 Key = tuple[str, str]
 """Slot and target id; BACKEND for the slot's own."""
 
@@ -45,9 +47,11 @@ Reading = Mapping[Key, Counters]
 
 
 def read_counters(rows: Iterable[Mapping[str, str]]) -> dict[Key, Counters]:
-    """The counters in the rows of `show stat`."""
-    return {
-        (row["pxname"], row["svname"]): Counters(
+    """The counters in the rows of `show stat`; a target's two servers count together."""
+    counted: dict[Key, Counters] = {}
+    for row in rows:
+        key = (row["pxname"], target_of(row["svname"]))
+        mine = Counters(
             _number(row.get("req_tot")) or _number(row.get("stot")),
             _number(row.get("hrsp_5xx")),
             _number(row.get("bin")),
@@ -56,8 +60,8 @@ def read_counters(rows: Iterable[Mapping[str, str]]) -> dict[Key, Counters]:
             _number(row.get("wretr")),
             _number(row.get("chkfail")),
         )
-        for row in rows
-    }
+        counted[key] = counted[key] + mine if key in counted else mine
+    return counted
 
 
 def _number(text: str | None) -> int:

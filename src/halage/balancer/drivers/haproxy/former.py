@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from halage.balancer.drivers.haproxy.configuration import target_of
 from halage.balancer.drivers.haproxy.figures import Figures, Key, read_counters
 from halage.balancer.drivers.haproxy.runtime import ANSWER_WITHIN_S, SERVERS, connect, read_statistics
 from halage.balancer.errors import BalancerDown
@@ -94,7 +95,7 @@ class FormerWorkers:
             if _sum_sessions(visitors) == 0:
                 self._let_go(generation, figures)
             for row in rows:
-                key = (row["pxname"], row["svname"])
+                key = (row["pxname"], target_of(row["svname"]))
                 sessions[key] = sessions.get(key, 0) + int(row["scur"] or 0)
         return sessions
 

@@ -3,16 +3,18 @@
 HAProxy makes a new backend only by a reload. So its file holds backends (slots) that stand free:
 a new route takes one of them at run time. Everything that differs between routes and can change
 at run time (host names, the path that is checked, targets) lives in maps and dynamic servers;
-what cannot (algorithm, time-out of the check) is the slot's.
+what cannot (algorithm, time-outs, failing open) is the slot's.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from halage.balancer.model import HealthCheck, Route, Target
+from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target, Timeouts
+from halage.balancer.rules import secured_hosts
 
-FORM = 2
+FORM = 3
 """Raised with each change of the configuration's text: a HAProxy of an earlier form is reloaded once."""
 
 SPARE_SLOTS = 16
@@ -24,12 +26,19 @@ class Slot:
     """A backend of the file. `name` never changes, so figures and states go on through a reload."""
 
     name: str
-    algorithm: str = "roundrobin"
+    algorithm: str = "leastconn"
     timeout_s: float = HealthCheck().timeout_s
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    fails_open: bool = False
+
+    @classmethod
+    def of(cls, name: str, route: Route) -> "Slot":
+        """The one that the route needs."""
+        return cls(name, route.algorithm, route.health.timeout_s, route.timeouts, route.fails_open)
 
     def fits(self, route: Route) -> bool:
         """Whether the route can live in it as it is."""
-        return (self.algorithm, self.timeout_s) == (route.algorithm, route.health.timeout_s)
+        return self == Slot.of(self.name, route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,10 @@ class Layout:
     """Route name to target id to target."""
     form: int = FORM
     """The form of the configuration that its generation has."""
+    is_secure: bool = False
+    """Whether there is a door for HTTPS: from the first route on that needs it."""
+    doors: str = ""
+    """Where its generation listens."""
 
     def in_slot(self, slot: str) -> Mapping[str, Placed]:
         """The targets that live in a slot, by id."""
@@ -98,17 +111,18 @@ def arrange(layout: Layout, routes: Iterable[Route], *, allow_reload: bool = Tru
     kept: dict[str, Route] = {}
     waiting: list[str] = []
     for name, route in wanted.items():
+        has_door = layout.is_secure or route.https is Https.OFF
         if name in places:
-            if _fits_in_place(layout, route, slots[places[name]]):
+            if has_door and _fits_in_place(layout, route, slots[places[name]]):
                 kept[name] = route
                 continue
-            slot = replace(slots[places[name]], algorithm=route.algorithm, timeout_s=route.health.timeout_s)
+            slot = Slot.of(places[name], route)
         else:
             free = _free_slot(route, slots, places)
-            if free is not None:
+            if has_door and free is not None:
                 places[name], kept[name] = free, route
                 continue
-            slot = Slot(_new_name(slots), route.algorithm, route.health.timeout_s)
+            slot = Slot.of(free or _new_name(slots), route)
         waiting.append(name)
         if allow_reload:
             slots[slot.name], places[name], kept[name] = slot, slot.name, route
@@ -117,7 +131,8 @@ def arrange(layout: Layout, routes: Iterable[Route], *, allow_reload: bool = Tru
     if waiting and allow_reload:
         slots = _with_spares(slots, places)
     targets = {name: layout.targets.get(name, {}) for name in kept}
-    arranged = Layout(layout.generation, slots, kept, places, targets, layout.form)
+    is_secure = layout.is_secure or any(route.https is not Https.OFF for route in kept.values())
+    arranged = replace(layout, slots=slots, routes=kept, places=places, targets=targets, is_secure=is_secure)
     return Arrangement(arranged, bool(waiting), () if allow_reload else tuple(waiting))
 
 
@@ -127,10 +142,14 @@ def first_layout() -> Layout:
 
 
 def _fits_in_place(layout: Layout, route: Route, slot: Slot) -> bool:
-    # A server takes its interval and thresholds when it is added, and keeps them.
-    former = layout.routes[route.name].health
-    same_check = replace(former, path=route.health.path) == route.health
-    return slot.fits(route) and (same_check or not layout.targets.get(route.name))
+    return slot.fits(route) and (
+        _for_servers(layout.routes[route.name]) == _for_servers(route) or not layout.targets.get(route.name)
+    )
+
+
+def _for_servers(route: Route) -> tuple[object, ...]:
+    """What a server takes when it is added, and keeps."""
+    return replace(route.health, path="/"), route.slow_start_s, route.most_connections
 
 
 def _free_slot(route: Route, slots: Mapping[str, Slot], places: Mapping[str, str]) -> str | None:
@@ -159,10 +178,13 @@ def layout_to_document(layout: Layout) -> dict[str, Any]:
     return {
         "generation": layout.generation,
         "form": layout.form,
+        "is_secure": layout.is_secure,
+        "doors": layout.doors,
         "slots": [asdict(slot) for slot in layout.slots.values()],
         "routes": [
-            asdict(route)
+            asdict(replace(route, certificate=None))
             | {
+                "certificate": certificate_name(route),
                 "slot": layout.places[name],
                 "targets": [
                     asdict(placed.target) | {"is_draining": placed.is_draining}
@@ -174,18 +196,56 @@ def layout_to_document(layout: Layout) -> dict[str, Any]:
     }
 
 
-def layout_from_document(document: Mapping[str, Any]) -> Layout:
-    """The layout that `layout_to_document` wrote. Raises KeyError, TypeError for another's document."""
+def layout_from_document(
+    document: Mapping[str, Any], certificates: Callable[[str], Certificate | None]
+) -> Layout:
+    """The layout that `layout_to_document` wrote. Raises KeyError, TypeError for another's document.
+
+    Keys of certificates are in no document: `certificates` gives them by name, or None.
+    """
     routes: dict[str, Route] = {}
     places: dict[str, str] = {}
     targets: dict[str, dict[str, Placed]] = {}
     for entry in document["routes"]:
         name = entry["name"]
-        routes[name] = Route(name, tuple(entry["hosts"]), HealthCheck(**entry["health"]), entry["algorithm"])
-        places[name] = entry["slot"]
+        places[name] = entry.pop("slot")
         targets[name] = {}
-        for values in entry["targets"]:
+        for values in entry.pop("targets"):
             is_draining = values.pop("is_draining")
             targets[name][values["id"]] = Placed(Target(**values), is_draining)
-    slots = {entry["name"]: Slot(**entry) for entry in document["slots"]}
-    return Layout(document["generation"], slots, routes, places, targets, document.get("form", 1))
+        routes[name] = _route_from(entry, certificates)
+    slots = {entry["name"]: _slot_from(entry) for entry in document["slots"]}
+    return Layout(
+        document["generation"],
+        slots,
+        routes,
+        places,
+        targets,
+        document.get("form", 1),
+        document.get("is_secure", False),
+        document.get("doors", ""),
+    )
+
+
+def certificate_name(route: Route) -> str | None:
+    """The file of what the route shows by HTTPS: another one for each key, chain and set of hosts.
+
+    So what is new is there before what was is taken away, and no visitor meets neither.
+    """
+    hosts = secured_hosts(route)
+    if route.certificate is None or not hosts:
+        return None
+    content = "\n".join([route.certificate.chain, route.certificate.key, *sorted(hosts)])
+    return f"certificate-{hashlib.sha256(content.encode()).hexdigest()[:16]}.pem"
+
+
+def _route_from(entry: dict[str, Any], certificates: Callable[[str], Certificate | None]) -> Route:
+    name = entry.pop("certificate", None)
+    entry["hosts"], entry["health"] = tuple(entry["hosts"]), HealthCheck(**entry["health"])
+    entry["timeouts"] = Timeouts(**entry.get("timeouts", {}))
+    entry["allowed"], entry["https"] = tuple(entry.get("allowed", ())), Https(entry.get("https", "off"))
+    return Route(**entry, certificate=certificates(name) if name else None)
+
+
+def _slot_from(entry: dict[str, Any]) -> Slot:
+    return Slot(**entry | {"timeouts": Timeouts(**entry.get("timeouts", {}))})

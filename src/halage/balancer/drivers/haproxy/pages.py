@@ -1,7 +1,9 @@
 """What a visitor reads when no site answers: plain, small, nothing about the server."""
 
 TYPE = "text/html; charset=utf-8"
+FORBIDDEN = "page-403.html"
 NOT_FOUND = "page-404.html"
+MISDIRECTED = "page-421.html"
 FAILED = "page-502.html"
 UNAVAILABLE = "page-503.html"
 LATE = "page-504.html"
@@ -23,7 +25,12 @@ color-scheme:light dark}}</style></head>
 
 
 PAGES = {
+    FORBIDDEN: _page(
+        "Not from this address",
+        f"{_SITE} answers visitors from certain addresses only, and yours is none of them.",
+    ),
     NOT_FOUND: _page("No such site", "There is no site at this address. Check its spelling."),
+    MISDIRECTED: _page("Not by HTTPS", "The site at this address is not served by HTTPS."),
     FAILED: _page("The site gave no answer", f"{_SITE} broke off its answer. Try again in a moment."),
     UNAVAILABLE: _page(
         "The site is not available",
@@ -31,4 +38,4 @@ PAGES = {
     ),
     LATE: _page("The site took too long", f"{_SITE} did not answer in time. Try again in a moment."),
 }
-"""Page by file name. All but the 404 page are log formats: a percent sign is written twice."""
+"""Page by file name. All but those of 404 and 421 are log formats: a percent sign is written twice."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import errno
 import grp
 import os
 import pwd
 import select
 import shutil
 import signal
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,30 @@ def find_account() -> tuple[str, str] | None:
             account = pwd.getpwnam(name)
             return name, grp.getgrgid(account.pw_gid).gr_name
     return None
+
+
+def find_door_problem(host: str, port: int) -> str | None:
+    """Why HAProxy could not listen there; None when it could."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((host, port))
+            door.listen()
+        except OSError as error:
+            advice = low_port_advice(port, error.errno)
+            return f"nobody can come by HTTPS on {host}:{port}: {error.strerror}{advice}"
+    return None
+
+
+def low_port_advice(port: int, number: int | None) -> str:
+    """What to do about a port that ordinary users may not listen on; empty for any other trouble."""
+    if number not in (errno.EACCES, errno.EPERM) or port >= 1024:
+        return ""
+    return (
+        ". Ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start="
+        f"{port}` run by root once"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import copy
+import errno
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,22 +13,24 @@ import structlog
 
 from halage.balancer.drivers.haproxy import record
 from halage.balancer.drivers.haproxy.configuration import (
+    CERTIFICATES,
     CONFIGURATION,
     HOSTS_MAP,
-    NAMES_MAP,
-    PATHS_MAP,
-    ROUTES_MAP,
     SERVERS_STATE,
+    TARGET_MAPS,
     Place,
     admin_socket,
+    certificate_hosts,
+    list_servers,
     narrowed,
+    render_certificates,
     render_configuration,
     render_files,
     render_maps,
 )
 from halage.balancer.drivers.haproxy.figures import Figures, Key, read_counters
 from halage.balancer.drivers.haproxy.former import FormerWorkers, Line
-from halage.balancer.drivers.haproxy.layout import FORM, Layout
+from halage.balancer.drivers.haproxy.layout import FORM, Layout, certificate_name
 from halage.balancer.drivers.haproxy.process import (
     END_WITHIN_S,
     PROCESS_LOG,
@@ -36,6 +39,7 @@ from halage.balancer.drivers.haproxy.process import (
     end_leftovers,
     find_process,
     find_program,
+    low_port_advice,
     read_complaint,
     start_process,
 )
@@ -44,6 +48,7 @@ from halage.balancer.drivers.haproxy.runtime import (
     RuntimeSocket,
     Server,
     map_commands,
+    read_certificate_list,
     read_map,
     read_servers,
     read_statistics,
@@ -52,7 +57,7 @@ from halage.balancer.drivers.haproxy.runtime import (
 )
 from halage.balancer.drivers.haproxy.statuses import routes_of, statuses_of
 from halage.balancer.errors import BalancerDown, BalancerRefused
-from halage.balancer.model import BalancerFigures, HealthCheck, TargetStatus
+from halage.balancer.model import BalancerFigures, TargetStatus
 from halage.base.files import write_atomically
 
 log = structlog.get_logger()
@@ -84,6 +89,10 @@ class Proxy:
         """Whether it runs the configuration of the layout's generation."""
         return self._generation == layout.generation
 
+    def is_up_to_date(self, layout: Layout) -> bool:
+        """Whether the layout's generation is of this form and listens where it shall."""
+        return layout.form == FORM and layout.doors in ("", self._place.doors)
+
     async def adopt(self) -> bool:
         """Take over the HAProxy that runs in the directory, if there is one that answers."""
         process = find_process(self._directory)
@@ -106,7 +115,7 @@ class Proxy:
         await end_leftovers(self._directory)
         self.former.close()
         self.figures.turn_over()
-        layout = replace(layout, generation=layout.generation + 1, form=FORM)
+        layout = replace(layout, generation=layout.generation + 1, form=FORM, doors=self._place.doors)
         (self._directory / SERVERS_STATE).unlink(missing_ok=True)
         self._clear_sockets(keep=-1)
         self._write(layout)
@@ -134,7 +143,7 @@ class Proxy:
         """
         process, socket = self._process, self._socket
         assert process is not None and socket is not None, "reload of a balancer that does not run"
-        layout = replace(layout, generation=layout.generation + 1, form=FORM)
+        layout = replace(layout, generation=layout.generation + 1, form=FORM, doors=self._place.doors)
         if (problem := await self.find_problem(layout)) is not None:
             raise BalancerRefused(f"HAProxy refuses its new configuration: {problem}")
         line = await Line.open(self._directory, admin_socket(self._generation))
@@ -176,23 +185,16 @@ class Proxy:
         slots = self._slots(layout, route)
         if open_commands := _commands(layout, slots, present):
             raise BalancerRefused(f"HAProxy refused {open_commands[0]!r}: {answer}")
-        return any(removal_commands(slot, layout.in_slot(slot), present.get(slot, {})) for slot in slots)
+        return bool(_removals(layout, slots, present))
 
     async def take_leftovers_away(self, layout: Layout) -> bool:
         """Try again to delete servers that are not wanted; whether some are left."""
         present = await self._servers(layout, None)
-        commands = [
-            command
-            for slot in layout.slots
-            for command in removal_commands(slot, layout.in_slot(slot), present.get(slot, {}))
-        ]
+        commands = _removals(layout, layout.slots, present)
         if not commands:
             return False
         await self._ask_socket().order(commands)
-        present = await self._servers(layout, None)
-        return any(
-            removal_commands(slot, layout.in_slot(slot), present.get(slot, {})) for slot in layout.slots
-        )
+        return bool(_removals(layout, layout.slots, await self._servers(layout, None)))
 
     async def status(self, layout: Layout, route: str | None) -> list[TargetStatus]:
         """Every target (of one route) with its state and figures."""
@@ -219,9 +221,10 @@ class Proxy:
         """Why HAProxy would not load the layout (or one route alone); None when it would."""
         candidate = f".{CONFIGURATION}.candidate"
         part = narrowed(layout, route) if route else layout
-        write_atomically(
-            self._directory / candidate, render_configuration(part, self._place), mode=0o600, durable=False
-        )
+        place = replace(self._place, certificates=f".{CERTIFICATES}.candidate")
+        self._write_file(candidate, render_configuration(part, place))
+        for name, text in render_certificates(part, place).items():
+            self._write_file(name, text)
         self._write_beside(layout)
         return await check_configuration(find_program(), self._directory, candidate)
 
@@ -278,18 +281,68 @@ class Proxy:
         socket = self._ask_socket()
         answer = ""
         maps = render_maps(layout)
-        # What a check asks for is there before the server is; host names follow their servers.
-        for name in (PATHS_MAP, NAMES_MAP, ROUTES_MAP) if route is None else (PATHS_MAP,):
-            answer += await self._bring_map(name, maps[name])
+        if route is None:
+            answer += await self._bring_certificates(layout)
+        for name in maps if route is None else TARGET_MAPS:
+            if name != HOSTS_MAP:
+                answer += await self._bring_map(name, maps[name])
         present = await self._servers(layout, route)
         slots = self._slots(layout, route)
-        commands = _commands(layout, slots, present)
-        for slot in slots:
-            commands += removal_commands(slot, layout.in_slot(slot), present.get(slot, {}))
+        commands = _commands(layout, slots, present) + _removals(layout, slots, present)
         answer += await socket.order(commands)
         if route is None:
             answer += await self._bring_map(HOSTS_MAP, maps[HOSTS_MAP])
         return answer
+
+    async def load_certificates(self, layout: Layout) -> dict[str, str]:
+        """Give HAProxy the certificates that it does not have yet; the routes of those that it refuses."""
+        if not (self._place.https and layout.is_secure and self.is_running):
+            return {}
+        refused = {}
+        files = render_certificates(layout, self._place)
+        present = await self._certificates()
+        for route in layout.routes.values():
+            name = certificate_name(route)
+            if name is not None and name not in present:
+                problem = await self._load_certificate(name, files[name])
+                if problem is not None:
+                    refused[route.name] = f"HAProxy refuses its certificate: {problem}"
+        return refused
+
+    async def _load_certificate(self, name: str, pem: str) -> str | None:
+        self._write_file(name, pem)
+        socket = self._ask_socket()
+        await socket.ask(f"new ssl cert {name}")
+        taken = await socket.ask(f"set ssl cert {name} <<\n{pem.strip()}\n")
+        done = await socket.ask(f"commit ssl cert {name}")
+        if "Success!" in done:
+            return None
+        await socket.ask(f"abort ssl cert {name}")
+        await socket.ask(f"del ssl cert {name}")
+        return " ".join(f"{taken} {done}".split())
+
+    async def _bring_certificates(self, layout: Layout) -> str:
+        """Show the certificates that are wanted, and only then no others any more."""
+        if not (self._place.https and layout.is_secure):
+            return ""
+        socket, answer = self._ask_socket(), ""
+        wanted, present = certificate_hosts(layout), await self._certificates()
+        if wanted.keys() - present.keys():
+            await self.load_certificates(layout)
+        for name, hosts in wanted.items():
+            if name not in present:
+                said = await socket.ask(f"add ssl crt-list {CERTIFICATES} <<\n{name} {' '.join(hosts)}\n")
+                answer += "" if "Success!" in said else said
+        for name in present.keys() - wanted.keys():
+            answer += await socket.order([f"del ssl crt-list {CERTIFICATES} {name}", f"del ssl cert {name}"])
+        self._write_beside(layout)
+        for path in self._directory.glob("certificate-*.pem"):
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+        return answer
+
+    async def _certificates(self) -> dict[str, tuple[str, ...]]:
+        return read_certificate_list(await self._ask_socket().ask(f"show ssl crt-list {CERTIFICATES}"))
 
     async def _bring_map(self, name: str, wanted: Mapping[str, str]) -> str:
         socket = self._ask_socket()
@@ -326,13 +379,16 @@ class Proxy:
     def _write(self, layout: Layout) -> None:
         record.save(self._directory, layout, self.figures.past)
         for name, text in render_files(layout, self._place).items():
-            write_atomically(self._directory / name, text, mode=0o600, durable=False)
+            self._write_file(name, text)
 
     def _write_beside(self, layout: Layout) -> None:
         """Write what a configuration names, so that it can be checked before it is used."""
         for name, text in render_files(layout, self._place).items():
             if name != CONFIGURATION:
-                write_atomically(self._directory / name, text, mode=0o600, durable=False)
+                self._write_file(name, text)
+
+    def _write_file(self, name: str, text: str) -> None:
+        write_atomically(self._directory / name, text, mode=0o600, durable=False)
 
     def _generations(self) -> list[int]:
         """Generations whose socket is there, the newest first."""
@@ -352,18 +408,23 @@ class Proxy:
     def _explain(self, complaint: str) -> str:
         place = f"{self._place.host}:{self._place.port}"
         message = f"HAProxy did not start on {place}: {complaint or 'no reason given'}"
-        if "ermission denied" in complaint and self._place.port < 1024:
-            message += (
-                ". Ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start="
-                f"{self._place.port}` run by root once"
-            )
+        if "ermission denied" in complaint:
+            message += low_port_advice(self._place.port, errno.EACCES)
         return message
 
 
-def _commands(layout: Layout, slots: list[str], present: Mapping[str, Mapping[str, Server]]) -> list[str]:
+def _commands(layout: Layout, slots: Iterable[str], present: Mapping[str, Mapping[str, Server]]) -> list[str]:
+    commands = []
+    for slot in slots:
+        if (route := layout.route_in(slot)) is not None:
+            commands += server_commands(slot, layout.in_slot(slot), present.get(slot, {}), route)
+    return commands
+
+
+def _removals(layout: Layout, slots: Iterable[str], present: Mapping[str, Mapping[str, Server]]) -> list[str]:
     commands = []
     for slot in slots:
         route = layout.route_in(slot)
-        check = route.health if route else HealthCheck()
-        commands += server_commands(slot, layout.in_slot(slot), present.get(slot, {}), check)
+        wanted = list_servers(route, layout.in_slot(slot)) if route is not None else {}
+        commands += removal_commands(slot, wanted, present.get(slot, {}))
     return commands

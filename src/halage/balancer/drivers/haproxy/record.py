@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from halage.balancer.certificates import read_certificate
 from halage.balancer.drivers.haproxy.figures import Counters, Key
 from halage.balancer.drivers.haproxy.layout import (
     Layout,
@@ -13,6 +14,8 @@ from halage.balancer.drivers.haproxy.layout import (
     layout_from_document,
     layout_to_document,
 )
+from halage.balancer.errors import BadCertificate
+from halage.balancer.model import Certificate
 from halage.base.files import write_atomically
 
 FILE = "layout.json"
@@ -22,12 +25,12 @@ log = structlog.get_logger()
 def load(directory: Path) -> tuple[Layout, dict[Key, Counters]]:
     """The layout and the past counters; a first layout where there is none that can be read."""
     path = directory / FILE
+    if not path.exists():
+        return first_layout(), {}
     try:
         document: dict[str, Any] = json.loads(path.read_text())
         past = {(entry["slot"], entry["target"]): Counters(*entry["counters"]) for entry in document["past"]}
-        return layout_from_document(document), past
-    except FileNotFoundError:
-        return first_layout(), {}
+        return layout_from_document(document, lambda name: _read_certificate(directory / name)), past
     except (ValueError, KeyError, TypeError, AttributeError):
         # Routes and targets come again from above; a file cut short must not keep the sites down.
         log.exception("layout unreadable, starting afresh", action="balancer:Load", subject=str(path))
@@ -50,3 +53,12 @@ def save(directory: Path, layout: Layout, past: dict[Key, Counters]) -> None:
         ]
     }
     write_atomically(directory / FILE, json.dumps(document), mode=0o600, durable=False)
+
+
+def _read_certificate(path: Path) -> Certificate | None:
+    try:
+        return read_certificate(path.read_text(), "", now=None)
+    except (OSError, ValueError, BadCertificate):
+        # It comes again from above; until then its route is served without HTTPS.
+        log.exception("certificate unreadable", action="balancer:Load", subject=str(path))
+        return None

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from halage.balancer.drivers.haproxy.configuration import authority, check_parameters
+from halage.balancer.drivers.haproxy.configuration import authority, list_servers
 from halage.balancer.drivers.haproxy.layout import Placed
 from halage.balancer.errors import BalancerDown
-from halage.balancer.model import HealthCheck, Target
+from halage.balancer.model import Route, Target
 
 ANSWER_WITHIN_S = 3.0
 SERVERS = "show stat -1 6 -1"
@@ -148,24 +148,24 @@ def map_commands(name: str, wanted: Mapping[str, str], present: Mapping[str, str
 
 
 def server_commands(
-    slot: str, wanted: Mapping[str, Placed], present: Mapping[str, Server], check: HealthCheck
+    slot: str, wanted: Mapping[str, Placed], present: Mapping[str, Server], route: Route
 ) -> list[str]:
     """Commands that bring a slot's servers to what is wanted, without those that take servers away."""
     commands = []
-    for name, placed in wanted.items():
-        server, target = f"{slot}/{name}", placed.target
-        state = "drain" if placed.is_draining else "ready"
+    for name, listed in list_servers(route, wanted).items():
+        server, target = f"{slot}/{name}", listed.placed.target
+        state = "drain" if listed.placed.is_draining else "ready"
         if name not in present:
             # A dynamic server starts switched off, its check too; once ready it is up until a check fails.
             commands += [
                 f"add server {server} {authority(target.address, target.port)} "
-                f"{check_parameters(check)} weight {target.weight} {_POOL}",
-                f"enable health {server}",
+                f"{listed.parameters} weight {target.weight} {_POOL}",
+                *([f"enable health {server}"] if listed.is_checked else []),
                 f"set server {server} state {state}",
             ]
             continue
         commands += _correction(server, target, present[name])
-        if present[name].is_off or present[name].is_draining != placed.is_draining:
+        if present[name].is_off or present[name].is_draining != listed.placed.is_draining:
             commands.append(f"set server {server} state {state}")
     return commands
 
@@ -179,11 +179,12 @@ def _correction(server: str, target: Target, present: Server) -> list[str]:
     return commands
 
 
-def removal_commands(slot: str, wanted: Mapping[str, Placed], present: Mapping[str, Server]) -> list[str]:
+def removal_commands(slot: str, wanted: Iterable[str], present: Mapping[str, Server]) -> list[str]:
     """Commands that take away servers that are not wanted. `del server` is refused while one is in use."""
+    kept = frozenset(wanted)
     commands = []
     for name in present:
-        if name not in wanted:
+        if name not in kept:
             server = f"{slot}/{name}"
             commands += [
                 f"set server {server} state maint",
@@ -191,3 +192,9 @@ def removal_commands(slot: str, wanted: Mapping[str, Placed], present: Mapping[s
                 f"del server {server}",
             ]
     return commands
+
+
+def read_certificate_list(answer: str) -> dict[str, tuple[str, ...]]:
+    """`show ssl crt-list LIST` as certificate's file to the host names that it is shown to."""
+    rows = [line.split() for line in answer.splitlines() if line.strip() and not line.startswith("#")]
+    return {row[0].partition(":")[0]: tuple(row[1:]) for row in rows if row[0].startswith("certificate-")}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from halage.balancer.drivers.haproxy.configuration import OPEN
 from halage.balancer.drivers.haproxy.figures import BACKEND, Figures, Key
 from halage.balancer.drivers.haproxy.layout import Layout, Placed
 from halage.balancer.model import RouteStatus, TargetState, TargetStatus
@@ -18,6 +19,7 @@ def statuses_of(
 ) -> list[TargetStatus]:
     """The status of every target (of one route); `finishing` are sessions of former workers."""
     by_key = {(row["pxname"], row["svname"]): row for row in rows}
+    opened = {key: row for key, row in by_key.items() if key[1].endswith(OPEN)}
     statuses = []
     for name, targets in layout.targets.items():
         if route is not None and name != route:
@@ -26,12 +28,13 @@ def statuses_of(
             key = (layout.places[name], placed.target.id)
             row = by_key.get(key, {})
             total = figures.total(key)
+            second = opened.get((key[0], f"{key[1]}{OPEN}"), {})
             statuses.append(
                 TargetStatus(
                     route=name,
                     target=placed.target,
                     state=_state(placed, row),
-                    sessions=int(row.get("scur") or 0) + finishing.get(key, 0),
+                    sessions=_count(row, "scur") + _count(second, "scur") + finishing.get(key, 0),
                     requests=total.requests,
                     responses_5xx=total.responses_5xx,
                     bytes_in=total.bytes_in,
@@ -40,7 +43,7 @@ def statuses_of(
                     connections=total.connections,
                     retries=total.retries,
                     failed_checks=total.failed_checks,
-                    queue=int(row.get("qcur") or 0),
+                    queue=_count(row, "qcur") + _count(second, "qcur"),
                 )
             )
     return statuses
@@ -57,9 +60,9 @@ def routes_of(
     waiting: dict[str, int] = {}
     for row in rows:
         slot = row["pxname"]
-        waiting[slot] = waiting.get(slot, 0) + int(row.get("qcur") or 0)
+        waiting[slot] = waiting.get(slot, 0) + _count(row, "qcur")
         if row["svname"] == BACKEND:
-            present[slot] = int(row.get("scur") or 0)
+            present[slot] = _count(row, "scur")
     statuses = []
     for name, slot in layout.places.items():
         key = (slot, BACKEND)
@@ -76,6 +79,10 @@ def routes_of(
             )
         )
     return statuses
+
+
+def _count(row: Mapping[str, str], name: str) -> int:
+    return int(row.get(name) or 0)
 
 
 def _state(placed: Placed, row: Mapping[str, str]) -> TargetState:

@@ -34,6 +34,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settings_changes")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "notice_cursor",
+        sa.Column("told_until", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("told_until", name=op.f("pk_notice_cursor")),
+    )
     with op.batch_alter_table("settings_changes", schema=None) as batch_op:
         batch_op.create_index("ix_settings_changes_place", ["project", "environment"], unique=False)
     with op.batch_alter_table("instances", schema=None) as batch_op:

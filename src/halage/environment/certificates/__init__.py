@@ -1,0 +1,1 @@
+"""Certificates of environments and of the console."""
