@@ -226,8 +226,8 @@ class FakeEnvironments:
         self, project: str, name: str, *, number: int | None = None, policy: Policy | None = None
     ) -> RolloutPlan:
         await self.show(project, name)
-        stage = planned.Stage("start", 1, 1.2, 3.5, 2, 0, 4)
-        rehearsal = planned.Rehearsal((stage,), 4, 8, 12.5, 0.34, 4)
+        phase = planned.PlannedPhase("start", 1, 1.2, 3.5, 2, 0, 4)
+        rehearsal = planned.Rehearsal((phase,), 4, 8, 12.5, 0.34, 4)
         chosen = policy or Policy.BLUE_GREEN
         refusals: tuple[str, ...] = ()
         if chosen is Policy.ROLLING:
