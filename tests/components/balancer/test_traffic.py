@@ -79,6 +79,17 @@ async def test_weights_share_the_requests(
     assert 15 <= counts["two"] <= 25
 
 
+async def test_least_connections_keeps_no_share_of_requests_that_end_at_once(
+    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
+) -> None:
+    """Why a canary asks for round robin: idle targets take turns there, whatever their weights are."""
+    one, two = sites
+    await serve(driver, replace(SHOP, algorithm="leastconn"), one)
+    await driver.add("shop.prod", replace(two.target, weight=11))
+    counts = Counter([name_of(await visit(free_port)) for _ in range(100)])
+    assert counts["two"] > 20, "a tenth would be its share"
+
+
 # -- stickiness
 
 
