@@ -22,6 +22,7 @@ from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.alarms.points import ExpressionPoints
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.collect.collector import Collector
+from halage.monitor.collect.model import TickConsumer
 from halage.monitor.collect.own import OwnSource, StoreSource
 from halage.monitor.collect.service import Equipment, WatchedBalancer, build_collector
 from halage.monitor.dashboards.service import Dashboards
@@ -56,6 +57,18 @@ class SiteVariables:
         return self.intake.site_variables(project, environment) if self.intake is not None else {}
 
 
+class TickBell:
+    """A `TickConsumer` that tells others, also those who are built after the collector."""
+
+    def __init__(self) -> None:
+        self.consumers: list[TickConsumer] = []
+
+    def on_tick(self, at: float, resolution_s: int) -> None:
+        """Tell all of them."""
+        for consumer in self.consumers:
+            consumer.on_tick(at, resolution_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What monitoring stands on and looks at."""
@@ -70,6 +83,7 @@ class Watched:
     balancer: WatchedBalancer
     inventory: Inventory
     actuator: Actuator
+    ticks: TickBell
 
     @property
     def data(self) -> Path:
@@ -117,6 +131,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
     intake = await _build_intake(stack, watched, keeper, store)
     logs = await _build_logs(stack, watched, keeper, own_log)
     controller, alarms = await _build_alarms(stack, watched, store)
+    watched.ticks.consumers.append(controller)
     collector, own = build_collector(
         Equipment(
             clock=clock,
@@ -127,7 +142,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
             journal=watched.journal,
             keeper=keeper,
             sink=logs,
-            consumer=controller,
+            consumer=watched.ticks,
             more=(StoreSource(store.count_series, lambda: keeper.samples),),
         )
     )

@@ -24,6 +24,10 @@ log = structlog.get_logger()
 STOP_GRACE_S = 1
 """Seconds that requests under way get when the server stops; streams end at once."""
 KEEP_ALIVE_S = 30
+MESSAGE_BYTES = 1024 * 1024
+"""The largest message of a WebSocket."""
+SILENCE_S = 900
+"""After so long without an answer to a ping, the client of a WebSocket is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,11 @@ async def _serve(
                 # The balancer is one of those who reach us from there, and it says who asked.
                 forwarded_allow_ips=["127.0.0.1", "::1", settings.listen.host],
                 h11_max_incomplete_event_size=64 * 1024,
+                ws="websockets-sansio",
+                ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                # A client whose own reader pauses answers no ping until that goes on.
+                ws_ping_timeout=SILENCE_S,
             )
         )
         _stop_on_signals(server, product)

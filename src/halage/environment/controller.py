@@ -12,9 +12,10 @@ from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
 from halage.environment import holding, ledger, rollouts
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
-from halage.environment.launch import probe_of
+from halage.environment.launch import probe_of_row
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.probe import Prober
@@ -22,8 +23,10 @@ from halage.environment.rollout.decide import decide
 from halage.environment.rollout.phases import phase_of
 from halage.environment.routing import route_name
 from halage.environment.rules import (
+    Action,
     Answers,
     DeploymentFacts,
+    Finish,
     InstanceFacts,
     LookAgain,
     RolloutFacts,
@@ -31,6 +34,8 @@ from halage.environment.rules import (
 )
 from halage.environment.steps import Steps, ending
 from halage.environment.store import Place
+from halage.environment.workers import FailProof, are_proven, decide_workers
+from halage.environment.workforce import keeps_dead, worker_situations
 from halage.site.settings import Policy
 
 log = structlog.get_logger()
@@ -105,8 +110,7 @@ class EnvironmentController:
         for row in rows:
             place = (row.project, row.environment)
             configuration = Configuration.from_document(row.configuration)
-            host = self._m.routing.host(place)
-            probe = probe_of(row.address, row.port, host, place, configuration)
+            probe = probe_of_row(row, self._m.routing.host(place), configuration)
             living.append((copy_of(row), row.ready_at is not None, probe))
         await self.fleet.recover(living, places)
         await self._steps.clear()
@@ -125,7 +129,7 @@ class EnvironmentController:
             acted = False
             situation = await self._situation(place, book, busy)
             await self._note_phase(place, situation, book)
-            for action in decide(situation):
+            for action in self._gated(place, book, busy, decide(situation)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
@@ -162,6 +166,28 @@ class EnvironmentController:
             await self._steps.take_turn(book.deployment.id)
         return book, after_s
 
+    def _gated(
+        self, place: Place, book: ledger.Book, busy: frozenset[str], actions: list[Action]
+    ) -> list[Action | FailProof]:
+        """The actions with those for workers; a deployment succeeds only once its workers run as well."""
+        rows = [row for row in book.instances if row.process != WEB]
+        is_ready = Finish(DeploymentState.SUCCEEDED) in actions
+        situations = worker_situations(
+            place,
+            book,
+            self._m.clock.now(),
+            [(row, self._instance_facts(row, None, ending(row.id) in busy)) for row in rows],
+            is_ready,
+        )
+        told: list[Action | FailProof] = [each for one in situations for each in decide_workers(one)]
+        if not is_ready or all(are_proven(one) for one in situations):
+            return [*told, *actions]
+        late = self._m.clock.now() >= book.under_way.deadline_at
+        if late and not any(isinstance(each, FailProof) for each in told):
+            told.append(FailProof("the deadline of the deployment is over before its workers run"))
+        rest = [each for each in actions if not isinstance(each, Finish)]
+        return [*told, *rest, LookAgain(max(book.under_way.deadline_at - self._m.clock.now(), 0.05))]
+
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
         configuration = Configuration.from_document(goal.configuration) if goal is not None else None
@@ -175,9 +201,11 @@ class EnvironmentController:
             instances=tuple(
                 self._instance_facts(row, statuses.get(row.id), ending(row.id) in busy)
                 for row in book.instances
+                if row.process == WEB
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
+            keeps_dead=keeps_dead(place, book),
             keep_old_s=configuration.plan(place[1]).deployments.keep_old_s if configuration else 0.0,
         )
 
@@ -193,7 +221,7 @@ class EnvironmentController:
 
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
         """What the balancer says of the instances, where a decision depends on it."""
-        states = [row.state for row in book.instances]
+        states = [row.state for row in book.instances if row.process == WEB]
         is_calm = InstanceState.DRAINING not in states and states.count(InstanceState.SERVING) <= wanted
         if is_calm and (book.deployment is None or InstanceState.SERVING not in states):
             return {}
@@ -241,7 +269,8 @@ class EnvironmentController:
 
     async def _answers(self, place: Place, book: ledger.Book, release_id: int | None) -> Answers | None:
         """What visitors got from a release since the canary serves; None when that is not known."""
-        serving = [row for row in book.instances if row.state == InstanceState.SERVING]
+        web = [row for row in book.instances if row.process == WEB]
+        serving = [row for row in web if row.state == InstanceState.SERVING]
         canaries = [row.since for row in serving if row.release_id == book.under_way.release_id]
         instances = [row.id for row in serving if row.release_id == release_id]
         if not canaries or not instances:
@@ -268,4 +297,5 @@ class EnvironmentController:
             is_up=status is None or status.state is TargetState.UP,
             weight=seen.weight,
             check=status.last_check if status is not None else "",
+            is_protected=bool(row.is_protected),
         )

@@ -9,11 +9,13 @@ import structlog
 from halage.base.database import Transaction
 from halage.base.errors import HalageError
 from halage.environment import store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.controller import EnvironmentController
 from halage.environment.fleet import copy_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.seats import type_of
 from halage.environment.store import Place
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
 
@@ -153,10 +155,10 @@ class EnvironmentInventory:
             environment=row.environment,
             id=row.id,
             unit_id=copy_of(row).unit_id,
-            type=self._m.types[configuration.plan(row.environment).type],
+            type=type_of(self._m, configuration, (row.project, row.environment), row.process),
             address=row.address,
             port=row.port,
-            is_serving=row.state == InstanceState.SERVING,
+            is_serving=row.state == InstanceState.SERVING and row.process == WEB,
             restarts=row.attempt - 1,
         )
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from halage.compute.model import TerminalSize
+
 
 class Colour(StrEnum):
     """The health of an environment at a glance."""
@@ -96,6 +98,10 @@ class Instance:
     is_up: bool = False
     """Whether the balancer sends it requests now."""
     requests: int = 0
+    process: str = "web"
+    """Its kind: `web` gets requests, others are workers and get none."""
+    is_protected: bool = False
+    """Scaling does not take it away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +190,27 @@ class LogLine:
 
     instance: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionWish:
+    """A command that somebody wants to run once in an environment."""
+
+    command: tuple[str, ...] = ()
+    """Its words; none: a shell."""
+    instance: str | None = None
+    """The instance to run it in; None: a fresh one of the running release, which gets no requests."""
+    terminal: TerminalSize | None = None
+    """None: without a terminal, its input and both outputs are apart."""
+    terminal_kind: str = "xterm-256color"
+    """What programs are told of the terminal (TERM)."""
+    limit_s: float | None = None
+    """After so long it is ended; None: the server's limit, which is the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an execution ended: its exit code (128 + N for signal N), and why where not by itself."""
+
+    exit_code: int | None
+    reason: str = ""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
 from halage.environment import orders, scaling, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import StoredVariable
 from halage.environment.controller import EnvironmentController
 from halage.environment.errors import BadVariable
@@ -17,7 +18,7 @@ from halage.environment.orders import DeploymentOrder
 from halage.environment.planning import RolloutPlan, plan_rollout
 from halage.environment.reporting import Report, make_report, read_course
 from halage.environment.routing import route_name
-from halage.environment.settings.tables import forget_settings
+from halage.environment.settings.tables import forget_settings, forget_templates
 from halage.environment.store import Place
 from halage.environment.views import environment_view, release_view, variable_view
 from halage.site.model import EnvironmentPlan
@@ -88,10 +89,12 @@ class Environments:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
         await self._m.database.run(forget_settings, project)
+        await self._m.database.run(forget_templates, project)
         for place in places:
             self._controller.note_change(place)
         await self._m.routing.change(dict.fromkeys(places))
-        await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
+        units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]
+        await self._controller.fleet.forget(units, deleted.deployments)
         self._m.places.forget_project(project)
 
     # -- deploy
@@ -145,14 +148,19 @@ class Environments:
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)
 
-    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
-        """Have so many instances from now on; None: as many as halage.toml says.
+    async def scale(
+        self, project: str, name: str, instances: int | None, *, process: str = WEB, actor: str
+    ) -> Environment:
+        """Have so many instances (of a kind of process) from now on; None: as many as halage.toml says.
 
         Takes effect at once, without a deployment, and holds through the next ones until it is
-        taken back. Raises Invalid for a number below 1 or above 100.
+        taken back. Raises Invalid for a number that cannot be, NotFound.
         """
         place = (project, name)
-        await self._m.database.run(scaling.scale, place, instances, actor)
+        if process == WEB:
+            await self._m.database.run(scaling.scale, place, instances, actor)
+        else:
+            await self._m.database.run(scaling.scale_process, place, process, instances, actor)
         self._controller.wake(place)
         return await self.show(project, name)
 

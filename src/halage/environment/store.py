@@ -14,18 +14,22 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     insert,
     select,
     update,
 )
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.elements import ColumnElement
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment import execution_store
 from halage.environment.certificates.store import certificates_table
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollouts import delete_rollouts, rollout_row
+from halage.environment.scaling_tables import scaling_decisions_table, scaling_states_table
 
 environments_table = Table(
     "environments",
@@ -117,6 +121,8 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("process", String(63), nullable=False, server_default="web"),
+    Column("is_protected", Boolean, nullable=False, server_default=false()),
     Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment", "state"),
     Index("ix_instances_port", "port"),
@@ -323,18 +329,34 @@ class Deleted:
 
     instances: list[str]
     deployments: list[int]
+    executions: list[str]
 
 
-def delete_places(tx: Transaction, project: str) -> Deleted:
-    """Remove every row of a project."""
-    instances = select(instances_table.c.id).where(instances_table.c.project == project)
-    deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
-    deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+def delete_places(tx: Transaction, project: str, environment: str | None = None) -> Deleted:
+    """Remove every row of a project, or of one environment of it."""
+
+    def here(table: Table) -> list[ColumnElement[bool]]:
+        name = table.c.name if table is environments_table else table.c.environment
+        return [table.c.project == project, *([name == environment] if environment is not None else [])]
+
+    instances = select(instances_table.c.id).where(*here(instances_table))
+    deployments = select(deployments_table.c.id).where(*here(deployments_table))
+    deleted = Deleted(
+        list(tx.execute(instances).scalars()),
+        list(tx.execute(deployments).scalars()),
+        execution_store.delete_executions(tx, project, environment),
+    )
     delete_rollouts(tx, deleted.deployments)
-    for table in (instances_table, deployments_table, releases_table, variables_table, environments_table):
-        tx.execute(delete(table).where(table.c.project == project))
-    certificates = certificates_table.c.name
-    tx.execute(delete(certificates_table).where(certificates.startswith(f"{project}.", autoescape=True)))
+    own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
+    for table in (*own, scaling_states_table, scaling_decisions_table):
+        tx.execute(delete(table).where(*here(table)))
+    name = certificates_table.c.name
+    of_project = name.startswith(f"{project}.", autoescape=True)
+    tx.execute(
+        delete(certificates_table).where(
+            of_project if environment is None else name == f"{project}.{environment}"
+        )
+    )
     return deleted
 
 

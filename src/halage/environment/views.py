@@ -5,6 +5,7 @@ from typing import Any
 
 from halage.balancer.model import TargetState, TargetStatus
 from halage.environment import store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.health import colour_of
 from halage.environment.model import (
@@ -112,6 +113,8 @@ def instance_view(row: Any, number: int, status: TargetStatus | None) -> Instanc
         check=status.last_check if status is not None else "",
         is_up=status is not None and status.state is TargetState.UP,
         requests=status.requests if status is not None else 0,
+        process=row.process,
+        is_protected=bool(row.is_protected),
     )
 
 
@@ -127,13 +130,14 @@ def environment_view(
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
     scaled = environment.instances
-    planned = plan.instances if plan else environment.plan.get("instances", 1)
+    planned = plan.scaling.within(plan.instances) if plan else environment.plan.get("instances", 1)
     wanted = (planned if scaled is None else scaled) if plan else 0
-    colour, cause = colour_of(wanted, instances, current is not None, statuses is not None)
+    web = [each for each in instances if each.process == WEB]
+    colour, cause = colour_of(wanted, web, current is not None, statuses is not None)
     deployment = None
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
-        done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in instances)
+        done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in web)
         deployment = deployment_view(rows.deployment, rows.releases, done, scaled, rows.rollout)
     return Environment(
         project=environment.project,
