@@ -325,6 +325,7 @@ class FakeMaking:
         return None
 
 
+@dataclass
 class FakeProjects:
     names: dict[str, Project] = field(
         default_factory=lambda: {name: Project(name, "php", NOW, "ada") for name in ("shop", "hidden")}
