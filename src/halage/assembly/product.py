@@ -3,10 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from fastapi import FastAPI
@@ -146,8 +147,7 @@ async def build_product(
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
         )
-        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
-        stack.push_async_callback(executions.close)
+        executions = _build_executions(stack, ground, machinery)
         watched = _watched(ground, machinery, environment_controller, ticks)
         monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake, traffic.reader = monitoring.intake, monitoring.store
@@ -156,24 +156,18 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
-        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         sites = _Sites(
             environments,
             settings=_build_settings(ground, environment_controller),
             making=EnvironmentMaking(machinery, environment_controller),
             scaling=scaling,
             executions=executions,
-            certificates=certificates,
+            certificates=_build_certificates(ground, machinery, environment_controller),
         )
         services = _open_doors(ground, door, builds, sites, pipeline, monitoring)
-        for controller in (environment_controller, build_controller, pipeline_controller, executions):
-            await controller.recover()
+        await _take_over(ground, (environment_controller, build_controller, pipeline_controller, executions))
         watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
         ground.tasks.start(watcher.run(), "watch health")
-        ground.tasks.start(_notices(ground).run(), "notices")
-        if missed := await ground.source.reconcile():
-            log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -181,6 +175,23 @@ async def build_product(
             first_start=first_start,
             abilities=ground.compute.abilities.sentences(),
         )
+
+
+class _Recovers(Protocol):
+    """What takes over what an earlier control plane left."""
+
+    async def recover(self) -> None:
+        """Take it over."""
+        ...
+
+
+async def _take_over(ground: _Ground, controllers: Iterable[_Recovers]) -> None:
+    """Go on with what an earlier control plane left, and find the pushes that none heard of."""
+    for controller in controllers:
+        await controller.recover()
+    ground.tasks.start(_notices(ground).run(), "notices")
+    if missed := await ground.source.reconcile():
+        log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
 
 
 async def _lay_ground(
@@ -287,6 +298,14 @@ def _notices(ground: _Ground) -> Notices:
     )
 
 
+def _build_certificates(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController
+) -> CertificateDesk:
+    certificates = CertificateDesk(machinery.routing, ground.clock, controller.note_change)
+    ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+    return certificates
+
+
 def _build_routing(ground: _Ground) -> Routing:
     settings = ground.settings
     authority = f"Halage of {settings.console.host or settings.domain}"
@@ -304,6 +323,12 @@ def _console_door(settings: Settings) -> ConsoleDoor | None:
     address = str(socket.getaddrinfo(host, settings.listen.port, type=socket.SOCK_STREAM)[0][4][0])
     https = Https(settings.console.https)
     return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
+
+
+def _build_executions(stack: AsyncExitStack, ground: _Ground, machinery: Machinery) -> Executions:
+    executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+    stack.push_async_callback(executions.close)
+    return executions
 
 
 def _watched(

@@ -133,7 +133,6 @@ class EnvironmentController:
                 return None
             acted = False
             situation = await self._situation(place, book, busy)
-            await self._note_phase(place, situation, book)
             for action in self._gated(place, book, busy, decide_with_health(situation)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
@@ -143,6 +142,7 @@ class EnvironmentController:
                     finally:  # half of a step may be recorded
                         self.note_change(place)
                     acted = True
+            await self._note_phase(place, situation, book)  # last: nobody waits for it
             if not acted:
                 return delay
             if book.deployment is not None:
