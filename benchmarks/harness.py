@@ -103,13 +103,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[Server]:
-    """A server with a fresh data directory on free ports; on leaving, nothing of it is left."""
+def running_server(program: Sequence[str] = ()) -> Iterator[Server]:
+    """A server with a fresh data directory on free ports; on leaving, nothing of it is left.
+
+    `program`: what is run instead of `halage serve`, with the data directory and both addresses.
+    """
     directory = Path(tempfile.mkdtemp(prefix="halage-bench-"))
     directory.chmod(0o711)
     try:
         with (directory / "server.log").open("wb") as log:
-            process, port, visitors_port = _start(directory, log.fileno())
+            process, port, visitors_port = _start(directory, log.fileno(), program)
         try:
             _wait_for_health(process, port, directory)
             token = (directory / "data" / "admin-token").read_text().strip()
@@ -130,10 +133,12 @@ def running_server() -> Iterator[Server]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _start(directory: Path, log: int) -> tuple[subprocess.Popen[bytes], int, int]:
+def _start(directory: Path, log: int, program: Sequence[str]) -> tuple[subprocess.Popen[bytes], int, int]:
     port, visitors_port = free_port(), free_port()
-    command = [str(HALAGE), "serve", "--data", str(directory / "data")]
-    command += ["--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{visitors_port}"]
+    data, listen, http = str(directory / "data"), f"127.0.0.1:{port}", f"127.0.0.1:{visitors_port}"
+    command = [str(HALAGE), "serve", "--data", data, "--listen", listen, "--http", http]
+    if program:
+        command = [*program, data, listen, http]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HALAGE_")}
     environment["HALAGE_CONFIG"] = os.devnull  # the machine's own settings are not what is measured
     process = subprocess.Popen(

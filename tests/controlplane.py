@@ -28,6 +28,7 @@ from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.making import EnvironmentMaking
 from halage.environment.model import Deployment, DeploymentState, InstanceState
 from halage.environment.orders import DeploymentOrder
 from halage.environment.places import Places
@@ -155,6 +156,7 @@ class ControlPlane:
     pipeline: Pipeline
     trigger: Trigger
     settings: EnvironmentSettings
+    making: EnvironmentMaking
 
     async def deploy(
         self,
@@ -268,8 +270,9 @@ async def control_plane(ground: Ground, life: Life | None = None) -> AsyncIterat
             yield plane
         except Exception as error:
             failure = error  # raised below as it is, not in a group
-        for each in controllers:
-            each.stop()
+        finally:
+            for each in controllers:
+                each.stop()  # after a kill, too: no timer of a dead one wakes anybody
     if failure is not None:
         raise failure
 
@@ -311,6 +314,7 @@ async def _build(ground: Ground, life: Life, tasks: Tasks) -> ControlPlane:
             wake=environment_controller.wake,
             tell=environment_controller.tell,
         ),
+        EnvironmentMaking(environments._m, environment_controller),
     )
 
 

@@ -12,7 +12,7 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.base.tasks import Tasks
-from halage.compute.drivers.process import ProcessDriver
+from halage.compute.driver import SiteDriver
 from halage.compute.model import MIB
 from halage.environment.inventory import EnvironmentInventory
 from halage.monitor.alarms.actions import Actuator
@@ -23,6 +23,7 @@ from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.alarms.points import ExpressionPoints
 from halage.monitor.alarms.service import Alarms
 from halage.monitor.collect.collector import Collector
+from halage.monitor.collect.model import TickConsumer
 from halage.monitor.collect.own import OwnSource, StoreSource
 from halage.monitor.collect.recent import RecentVisits
 from halage.monitor.collect.service import Equipment, WatchedBalancer, build_collector
@@ -57,6 +58,18 @@ class SiteVariables:
         return self.intake.site_variables(project, environment) if self.intake is not None else {}
 
 
+class TickBell:
+    """A `TickConsumer` that tells others, also those who are built after the collector."""
+
+    def __init__(self) -> None:
+        self.consumers: list[TickConsumer] = []
+
+    def on_tick(self, at: float, resolution_s: int) -> None:
+        """Tell all of them."""
+        for consumer in self.consumers:
+            consumer.on_tick(at, resolution_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What monitoring stands on and looks at."""
@@ -67,10 +80,11 @@ class Watched:
     journal: Journal
     tasks: Tasks
     secrets: SecretBox
-    compute: ProcessDriver
+    compute: SiteDriver
     balancer: WatchedBalancer
     inventory: EnvironmentInventory
     actuator: Actuator
+    ticks: TickBell
 
     @property
     def data(self) -> Path:
@@ -120,6 +134,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
     logs = await _build_logs(stack, watched, keeper, own_log)
     controller, alarms = await _build_alarms(stack, watched, store)
     recent = RecentVisits(clock)
+    watched.ticks.consumers.append(controller)
     collector, own = build_collector(
         Equipment(
             clock=clock,
@@ -130,7 +145,7 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
             journal=watched.journal,
             keeper=keeper,
             sink=logs,
-            consumer=controller,
+            consumer=watched.ticks,
             recent=recent,
             more=(StoreSource(store.count_series, lambda: keeper.samples),),
         )

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from fastapi import FastAPI
 from halage.access.model import FirstStart
 from halage.access.rules import check
 from halage.access.service import Access
-from halage.assembly.monitoring import Monitoring, SiteVariables, Watched, build_monitoring
+from halage.assembly.monitoring import Monitoring, SiteVariables, TickBell, Watched, build_monitoring
 from halage.assembly.settings import BuildSettings, Settings
 from halage.assembly.traffic import MetricTraffic
 from halage.balancer.drivers.haproxy import HAProxyDriver
@@ -26,25 +27,32 @@ from halage.base.tasks import Tasks
 from halage.build.controller import BuildController, BuildLimits, Workshop
 from halage.build.service import Builds
 from halage.compute.accounts import Accounts
+from halage.compute.driver import SiteDriver
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
 from halage.environment import ledger
 from halage.environment.actuator import Actuator
+from halage.environment.autoscaler import Autoscaler
+from halage.environment.autoscaling.presets import expression_problem
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.controller import EnvironmentController
+from halage.environment.executions import Executions
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.machinery import Limits, Machinery
+from halage.environment.making import EnvironmentMaking
+from halage.environment.measures import StoredMeasures
 from halage.environment.notices import Notices
 from halage.environment.places import Places
 from halage.environment.probe import Prober
+from halage.environment.queue_lengths import Queues
 from halage.environment.routing import ConsoleDoor, Routing
+from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.environment.watcher import HealthWatcher
 from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
-from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.service import Pipeline
 from halage.pipeline.trigger import Trigger
@@ -57,6 +65,9 @@ from halage.web.app import create_app
 from halage.web.services import Services
 
 log = structlog.get_logger()
+
+OpenCompute = Callable[[Path, ProcessSettings], AbstractAsyncContextManager[SiteDriver]]
+"""Makes the driver that keeps what it needs in a directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ class _Ground:
     tasks: Tasks
     accounts: Accounts
     objects: LocalObjects
-    compute: ProcessDriver
+    compute: SiteDriver
     balancer: HAProxyDriver
     access: Access
     source: Source
@@ -101,11 +112,15 @@ class _Ear:
 
 @asynccontextmanager
 async def build_product(
-    settings: Settings, clock: Clock, own_log: OwnLog | None = None
+    settings: Settings,
+    clock: Clock,
+    own_log: OwnLog | None = None,
+    open_compute: OpenCompute = ProcessDriver,
 ) -> AsyncIterator[Product]:
     """Everything, started and recovered; left in the reverse order. Sites and balancer live on.
 
     `own_log`: where the log of this process passes by, to be kept with the others.
+    `open_compute`: what instances and jobs are run with; by default they are processes of this machine.
     """
     async with AsyncExitStack() as stack:
         journal = Journal()
@@ -114,31 +129,40 @@ async def build_product(
         database.migrate()
         access = Access(database, clock, settings.data / "key", session_limits=settings.session_limits)
         first_start = await access.first_start(settings.data / "admin-token")
-        ground = await _lay_ground(stack, settings, clock, journal, database, access)
-        ear, variables, traffic = _Ear(), SiteVariables(), MetricTraffic()
+        ground = await _lay_ground(stack, settings, clock, journal, database, access, open_compute)
+        ear, variables, traffic, ticks = _Ear(), SiteVariables(), MetricTraffic(), TickBell()
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
         )
-        watched = _watched(ground, machinery, environment_controller)
+        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+        stack.push_async_callback(executions.close)
+        watched = _watched(ground, machinery, environment_controller, ticks)
         monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake, traffic.reader = monitoring.intake, monitoring.store
+        scaling = await _build_scaling(stack, ground, machinery, environment_controller, monitoring, ticks)
         build_controller, builds = _build_builds(stack, ground, environments, monitoring, ear)
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        settings_door = _build_settings(ground, environment_controller)
+        configuring = _build_configuring(ground, machinery, environment_controller)
         certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
         ground.tasks.start(certificates.keep_fresh(), "renew certificates")
         services = _open_doors(
-            ground, door, certificates, builds, environments, settings_door, pipeline, monitoring
+            ground,
+            door,
+            certificates,
+            builds,
+            environments,
+            configuring,
+            executions,
+            pipeline,
+            monitoring,
+            scaling,
         )
-        for controller in (environment_controller, build_controller, pipeline_controller):
+        for controller in (environment_controller, build_controller, pipeline_controller, executions):
             await controller.recover()
         watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
-        ground.tasks.start(watcher.run(), "watch health")
-        ground.tasks.start(_notices(ground).run(), "notices")
-        if missed := await ground.source.reconcile():
-            log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
+        await _catch_up(ground, watcher)
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -155,6 +179,7 @@ async def _lay_ground(
     journal: Journal,
     database: Database,
     access: Access,
+    open_compute: OpenCompute,
 ) -> _Ground:
     data = settings.data
     units = ProcessSettings(sandbox=settings.builds.sandbox, hidden=(data,))
@@ -165,7 +190,7 @@ async def _lay_ground(
         database=database,
         accounts=Accounts(),
         objects=LocalObjects(data / "objects"),
-        compute=await stack.enter_async_context(ProcessDriver(data / "units", units)),
+        compute=await stack.enter_async_context(open_compute(data / "units", units)),
         balancer=await stack.enter_async_context(
             HAProxyDriver(data / "balancer", settings.http, https=settings.https)
         ),
@@ -189,8 +214,8 @@ async def _build_environments(
         accounts=ground.accounts,
         sealer=ground.access.secrets,
         types=settings.instance_types,
-        limits=Limits(settings.deployments.deadline_s, settings.releases.keep),
         traffic=traffic,
+        limits=Limits(settings.deployments.deadline_s, settings.releases.keep, settings.executions.limit_s),
         site_variables=variables,
     )
     await machinery.routing.load(await ground.database.run(ledger.plans))
@@ -199,6 +224,20 @@ async def _build_environments(
     controller = EnvironmentController(machinery, prober, tasks=ground.tasks, on_change=ear.run_changed)
     stack.callback(controller.stop)
     return machinery, controller, Environments(machinery, controller, settings.http.port)
+
+
+async def _catch_up(ground: _Ground, watcher: HealthWatcher) -> None:
+    """Begin what looks around by itself, and find what was pushed while nobody was there."""
+    ground.tasks.start(watcher.run(), "watch health")
+    ground.tasks.start(_notices(ground).run(), "notices")
+    if missed := await ground.source.reconcile():
+        log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
+
+
+def _build_configuring(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController
+) -> tuple[EnvironmentSettings, EnvironmentMaking]:
+    return _build_settings(ground, controller), EnvironmentMaking(machinery, controller)
 
 
 def _build_health(
@@ -212,11 +251,29 @@ def _build_health(
     return HealthWatcher(machinery, controller, inventory)
 
 
+async def _build_scaling(
+    stack: AsyncExitStack,
+    ground: _Ground,
+    machinery: Machinery,
+    controller: EnvironmentController,
+    monitoring: Monitoring,
+    ticks: TickBell,
+) -> Scaling:
+    measures = StoredMeasures(monitoring.store, monitoring.keeper)
+    queues = Queues(machinery, measures, tasks=ground.tasks)
+    stack.push_async_callback(queues.close)
+    await queues.clear()
+    autoscaler = Autoscaler(machinery, controller, measures, tasks=ground.tasks, queues=queues)
+    stack.callback(autoscaler.stop)
+    ticks.consumers.append(autoscaler)
+    return Scaling(machinery, controller, autoscaler, measures)
+
+
 def _build_settings(ground: _Ground, controller: EnvironmentController) -> EnvironmentSettings:
     return EnvironmentSettings(
         ground.database,
         ground.access.secrets,
-        Reading(ground.settings.instance_types, read_expression),
+        Reading(ground.settings.instance_types, expression_problem),
         wake=controller.wake,
         tell=controller.tell,
     )
@@ -252,7 +309,9 @@ def _console_door(settings: Settings) -> ConsoleDoor | None:
     return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
 
 
-def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentController) -> Watched:
+def _watched(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController, ticks: TickBell
+) -> Watched:
     return Watched(
         settings=ground.settings,
         clock=ground.clock,
@@ -264,6 +323,7 @@ def _watched(ground: _Ground, machinery: Machinery, controller: EnvironmentContr
         balancer=ground.balancer,
         inventory=EnvironmentInventory(machinery, controller, WorkloadCounter(ground.database)),
         actuator=Actuator(machinery, controller),
+        ticks=ticks,
     )
 
 
@@ -320,10 +380,13 @@ def _open_doors(
     certificates: CertificateDesk,
     builds: Builds,
     environments: Environments,
-    settings: EnvironmentSettings,
+    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
+    executions: Executions,
     pipeline: Pipeline,
     monitoring: Monitoring,
+    scaling: Scaling,
 ) -> Services:
+    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -335,7 +398,10 @@ def _open_doors(
         builds=builds,
         certificates=certificates,
         environments=environments,
+        scaling=scaling,
         settings=settings,
+        executions=executions,
+        making=making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,

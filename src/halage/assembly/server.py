@@ -14,15 +14,20 @@ import uvicorn
 from halage.assembly.data import DataLock, prepare_data
 from halage.assembly.errors import AddressInUse
 from halage.assembly.logs import configure_logs
-from halage.assembly.product import Product, build_product
+from halage.assembly.product import OpenCompute, Product, build_product
 from halage.assembly.settings import Settings
 from halage.base.clock import SystemClock
+from halage.compute.drivers.process import ProcessDriver
 from halage.monitor.logs.own import OwnLog
 
 log = structlog.get_logger()
 STOP_GRACE_S = 1
 """Seconds that requests under way get when the server stops; streams end at once."""
 KEEP_ALIVE_S = 30
+MESSAGE_BYTES = 1024 * 1024
+"""The largest message of a WebSocket."""
+SILENCE_S = 900
+"""After so long without an answer to a ping, the client of a WebSocket is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,9 @@ class Started:
     """What holds for sites and builds on this machine, in sentences."""
 
 
-def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
+def serve(
+    settings: Settings, on_started: Callable[[Started], None], open_compute: OpenCompute = ProcessDriver
+) -> None:
     """Run until SIGTERM or SIGINT. Raises DataInUse, AddressInUse and what a bad machine gives."""
     own_log = configure_logs(settings.log)
     os.umask(0o077)  # what others may read gets its mode by name
@@ -47,15 +54,19 @@ def serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
     try:
         listener = _listen(settings.listen.host, settings.listen.port)
         with contextlib.closing(listener):
-            asyncio.run(_serve(settings, listener, own_log, on_started))
+            asyncio.run(_serve(settings, listener, own_log, on_started, open_compute))
     finally:
         lock.release()
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, own_log: OwnLog, on_started: Callable[[Started], None]
+    settings: Settings,
+    listener: socket.socket,
+    own_log: OwnLog,
+    on_started: Callable[[Started], None],
+    open_compute: OpenCompute,
 ) -> None:
-    async with build_product(settings, SystemClock(), own_log) as product:
+    async with build_product(settings, SystemClock(), own_log, open_compute) as product:
         server = uvicorn.Server(
             uvicorn.Config(
                 product.app,
@@ -68,6 +79,11 @@ async def _serve(
                 # The balancer is one of those who reach us from there, and it says who asked.
                 forwarded_allow_ips=["127.0.0.1", "::1", settings.listen.host],
                 h11_max_incomplete_event_size=64 * 1024,
+                ws="websockets-sansio",
+                ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                # A client whose own reader pauses answers no ping until that goes on.
+                ws_ping_timeout=SILENCE_S,
             )
         )
         _stop_on_signals(server, product)

@@ -139,6 +139,14 @@ class DeploymentSettings(_Table):
     )
 
 
+class ExecutionSettings(_Table):
+    """[executions]"""
+
+    limit_s: float = Field(
+        default=14400.0, ge=10, le=604800, description="a number of seconds from 10 to 604800"
+    )
+
+
 class SessionSettings(_Table):
     """[sessions]"""
 
@@ -256,6 +264,7 @@ class Settings(_Table):
     deployments: DeploymentSettings = Field(
         default=DeploymentSettings(), description="a table: [deployments]"
     )
+    executions: ExecutionSettings = Field(default=ExecutionSettings(), description="a table: [executions]")
     sessions: SessionSettings = Field(default=SessionSettings(), description="a table: [sessions]")
     metrics: MetricSettings = Field(default=MetricSettings(), description="a table: [metrics]")
     logs: KeptLogSettings = Field(default=KeptLogSettings(), description="a table: [logs]")

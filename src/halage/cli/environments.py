@@ -95,8 +95,9 @@ def scale(
     project: Project,
     environment: Environment,
     instances: Annotated[
-        int | None, typer.Argument(metavar="N", min=1, max=100, help="How many instances there shall be.")
+        int | None, typer.Argument(metavar="N", min=0, max=100, help="How many instances there shall be.")
     ] = None,
+    process: Annotated[str, typer.Option(help="The kind of process; workers may be scaled to 0.")] = "web",
     reset: Annotated[bool, typer.Option("--reset", help="As many as halage.toml says again.")] = False,
     wait: Wait = True,
 ) -> None:
@@ -105,9 +106,12 @@ def scale(
     if reset == (instances is not None):
         raise Invalid("Say how many instances, such as 3, or --reset for what halage.toml says.")
     with session.connect() as client:
-        found = client.scale_environment(project, environment, None if reset else instances)
-        if wait:
+        found = client.scale_environment(project, environment, None if reset else instances, process=process)
+        if wait and process == "web":
             found = _until_scaled(client, found)
+    if process != "web":
+        session.tell(f"{environment} of {project}: {process} is scaled.", found)
+        return
     session.tell(f"{environment} of {project}: {scale_words(found)}.", found)
     if wait and not _is_scaled(found):
         raise typer.Exit(FAILED)
@@ -126,7 +130,8 @@ def _until_scaled(client: "Client", environment: dict[str, Any]) -> dict[str, An
 
 
 def _is_scaled(environment: dict[str, Any]) -> bool:
-    living = [each for each in environment["instances"] if each["state"] != "taken_out"]
+    web = [each for each in environment["instances"] if each["process"] == "web"]
+    living = [each for each in web if each["state"] != "taken_out"]
     return len(living) == environment["wanted"] and all(
         each["state"] == "serving" and each["is_up"] for each in living
     )
@@ -290,6 +295,7 @@ def _print_environment(environment: dict[str, Any]) -> None:
             ),
         ]
     )
+    has_kinds = any(each["process"] != "web" or each["is_protected"] for each in environment["instances"])
     if environment["instances"]:
         terminal.print_line("")
         rows = [
@@ -300,10 +306,19 @@ def _print_environment(environment: dict[str, Any]) -> None:
                 f"{each['address']}:{each['port']}",
                 each["check"],
                 each["reason"],
+                *([each["process"] + (", protected" if each["is_protected"] else "")] if has_kinds else []),
             ]
             for each in environment["instances"]
         ]
-        columns = ("instance", "state", "release", "address", "check", "why")
+        columns = (
+            "instance",
+            "state",
+            "release",
+            "address",
+            "check",
+            "why",
+            *(["kind"] if has_kinds else []),
+        )
         terminal.print_table(columns, rows, empty="")
     if environment["deployment"]:
         terminal.print_line("")

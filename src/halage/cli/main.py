@@ -17,14 +17,17 @@ from halage.cli import (
     demo,
     environments,
     events,
+    executions,
     health,
     logs,
+    making,
     members,
     metric_intake,
     metrics,
     projects,
     rollouts,
     runs,
+    scaling,
     serve,
     settings,
     terminal,
@@ -135,9 +138,18 @@ ENVIRONMENTS = _group(
         ("health", health.show),
         ("take-out", health.take_out),
         ("put-back", health.put_back),
+        ("scaling", scaling.scaling),
+        ("suspend", scaling.suspend),
+        ("resume", scaling.resume),
+        ("protect", scaling.protect),
+        ("simulate", scaling.simulate),
         ("releases", environments.releases),
         ("set", environments.set_),
         ("unset", environments.unset),
+        ("create", making.create),
+        ("clone", making.clone),
+        ("rebuild", making.rebuild),
+        ("terminate", making.terminate),
     ],
 )
 ENVIRONMENTS.add_typer(
@@ -157,6 +169,17 @@ ENVIRONMENTS.add_typer(
 )
 ENVIRONMENTS.add_typer(
     _group(
+        "template",
+        "Templates: settings under a name, to make environments of.",
+        [
+            ("save", making.save_template),
+            ("list", making.list_templates),
+            ("delete", making.delete_template),
+        ],
+    )
+)
+ENVIRONMENTS.add_typer(
+    _group(
         "certificate",
         "Certificates: what visitors are shown by HTTPS.",
         [
@@ -168,6 +191,9 @@ ENVIRONMENTS.add_typer(
         ],
     )
 )
+# Their output is that of what they run.
+ENVIRONMENTS.command("exec")(executions.exec_)
+ENVIRONMENTS.command("shell")(executions.shell)
 app.add_typer(ENVIRONMENTS)
 LOGS = _group(
     "log",

@@ -8,11 +8,13 @@ from halage.client.alarms import AlarmCalls
 from halage.client.certificates import CertificateCalls
 from halage.client.connection import StreamEvent
 from halage.client.dashboards import DashboardCalls
+from halage.client.executions import ExecutionCalls
 from halage.client.health import HealthCalls
 from halage.client.logs import LogCalls
 from halage.client.metric_intake import MetricIntakeCalls
 from halage.client.metrics import MetricCalls
 from halage.client.rollouts import RolloutCalls
+from halage.client.scaling import ScalingCalls
 from halage.client.settings import SettingsCalls
 
 Document = dict[str, Any]
@@ -41,7 +43,9 @@ class Client(
     HealthCalls,
     SettingsCalls,
     RolloutCalls,
+    ScalingCalls,
     CertificateCalls,
+    ExecutionCalls,
 ):
     """A method for each route, named by its operation id; each raises ProblemError, ServerUnreachable."""
 
@@ -190,10 +194,12 @@ class Client(
         path = f"{_environment(project, environment)}/rollback"
         return dict(self._ask("POST", path, body={"release": release}))
 
-    def scale_environment(self, project: str, environment: str, instances: int | None) -> Document:
+    def scale_environment(
+        self, project: str, environment: str, instances: int | None, *, process: str = "web"
+    ) -> Document:
         """Have so many instances from now on; None: as many as halage.toml says. The answer is it."""
         path = f"{_environment(project, environment)}/scale"
-        return dict(self._ask("POST", path, body={"instances": instances}))
+        return dict(self._ask("POST", path, body={"instances": instances, "process": process}))
 
     def list_releases(self, project: str, environment: str) -> list[Document]:
         """The releases that are kept."""

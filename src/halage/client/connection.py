@@ -48,6 +48,7 @@ class Connection:
         headers = {"User-Agent": f"halage/{halage.__version__}"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        self._token = token
         self._http = httpx.Client(
             base_url=self.url + PREFIX, headers=headers, timeout=_TIMEOUT, transport=transport
         )
@@ -161,13 +162,24 @@ class Connection:
                 if response.status_code == 503:
                     return  # the server is just stopping or starting: try again
                 _raise_problem(response, self.url)
-            for event in EventSource(response).iter_sse():
-                if not event.data:
-                    continue  # a beat: the library takes the comment for an event once an id was seen
-                body = event.json()
-                if event.event == "problem":
-                    raise _problem_error(body)
-                yield StreamEvent(event.event, body, event.id)
+            yield from _events(response)
+
+    def _follow_once(self, path: str, body: dict[str, Any]) -> Iterator[StreamEvent]:
+        """Events of what a request begins: nothing that could be resumed. Raises ServerUnreachable."""
+        try:
+            with self._http.stream(
+                "POST", path, json=body, headers={"Accept": "text/event-stream"}, timeout=_STREAM_TIMEOUT
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    _raise_problem(response, self.url)
+                for event in _events(response):
+                    if event.name == "end":
+                        return
+                    yield event
+        except (httpx.TransportError, httpx.InvalidURL, SSEError) as error:
+            raise self._unreachable(error) from error
+        raise self._unreachable(None)
 
     def _unreachable(self, cause: Exception | None) -> ServerUnreachable:
         reason = f" ({cause})" if cause is not None and str(cause) else ""
@@ -178,15 +190,26 @@ class Connection:
         )
 
 
+def _events(response: httpx.Response) -> Iterator[StreamEvent]:
+    for event in EventSource(response).iter_sse():
+        if not event.data:
+            continue  # a beat: the library takes the comment for an event once an id was seen
+        body = event.json()
+        if event.event == "problem":
+            raise problem_error(body)
+        yield StreamEvent(event.event, body, event.id)
+
+
 def _raise_problem(response: httpx.Response, url: str) -> None:
     if response.is_success:
         return
     if "problem+json" not in response.headers.get("content-type", ""):
         raise _no_halage(response, url)
-    raise _problem_error(_read_json(response, url))
+    raise problem_error(_read_json(response, url))
 
 
-def _problem_error(problem: dict[str, Any]) -> ProblemError:
+def problem_error(problem: dict[str, Any]) -> ProblemError:
+    """The error that a problem document tells of."""
     facts = {
         key: value
         for key, value in problem.items()

@@ -25,6 +25,38 @@ class SettingsCalls(Connection):
         path = f"{_environment(project, environment)}/settings/history"
         return list(self._ask("GET", path, query={"limit": limit}))
 
+    def create_environment(
+        self, project: str, name: str, *, template: str | None = None, clone_of: str | None = None
+    ) -> Document:
+        """Make an environment; the answer has the deployment that fills a clone."""
+        body = {"name": name, "template": template, "clone_of": clone_of}
+        return dict(self._ask("POST", f"{_project(project)}/environments", body=body))
+
+    def terminate_environment(self, project: str, environment: str) -> None:
+        """Remove an environment with everything in it."""
+        self._ask("DELETE", _environment(project, environment))
+
+    def rebuild_environment(self, project: str, environment: str) -> Document:
+        """End every instance and start the release anew; the answer is the deployment."""
+        return dict(self._ask("POST", f"{_environment(project, environment)}/rebuild"))
+
+    def save_template(self, project: str, environment: str, name: str) -> Document:
+        """Keep an environment's settings under a name."""
+        path = f"{_environment(project, environment)}/settings/template"
+        return dict(self._ask("POST", path, body={"name": name}))
+
+    def list_templates(self, project: str) -> list[Document]:
+        """The templates of environments."""
+        return list(self._ask("GET", f"{_project(project)}/templates"))
+
+    def delete_template(self, project: str, template: str) -> None:
+        """Forget a template."""
+        self._ask("DELETE", f"{_project(project)}/templates/{quote(template, safe='')}")
+
+
+def _project(project: str) -> str:
+    return f"/projects/{quote(project, safe='')}"
+
 
 def _environment(project: str, environment: str) -> str:
-    return f"/projects/{quote(project, safe='')}/environments/{quote(environment, safe='')}"
+    return f"{_project(project)}/environments/{quote(environment, safe='')}"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from halage.compute.abilities import Abilities
-from halage.compute.model import Exit, Output, UnitSpec, UnitStatus, Usage
+from halage.compute.model import Exit, Output, Stream, TerminalSize, UnitSpec, UnitStatus, Usage
 
 
 class ComputeDriver(Protocol):
@@ -82,3 +82,57 @@ class HasAbilities(Protocol):
     def abilities(self) -> Abilities:
         """Which limits and walls are kept, and why the others are not."""
         ...
+
+
+class Attached(Protocol):
+    """A unit's input and output in the hands of who started it. All but `write` and `read` return at once.
+
+    Nothing is buffered: a unit whose output is not read waits, as one does whose input is awaited.
+    """
+
+    async def read(self, stream: Stream) -> bytes:
+        """The next bytes, as soon as there are some; none at the end, and after `close`. Cancellable.
+
+        One reader a stream. The end comes with that of the unit, after all that it wrote.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Give it input; returns once it is taken, or nobody is left who could take it. Cancellable."""
+        ...
+
+    def end_input(self) -> None:
+        """There is no more input. Idempotent; a terminal has no such end but the one that people type."""
+        ...
+
+    def resize(self, size: TerminalSize) -> None:
+        """Its terminal has another size now; nothing happens where it has none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all ends: a terminal is hung up (SIGHUP). Idempotent. Ends nothing by itself."""
+        ...
+
+
+class RunsAttached(Protocol):
+    """The optional ability to run a unit that its caller talks to."""
+
+    async def attach(
+        self, spec: UnitSpec, terminal: TerminalSize | None = None, host: str | None = None
+    ) -> Attached:
+        """Start the unit with its ends in the caller's hands; a known id cannot be attached to.
+
+        `terminal`: it gets one of that size, of which it is the session's leader; else input and both
+        outputs are apart. `host`: a running unit whose limits it shares in place of its own; it ends
+        with that one at the latest. It is a unit like any other for `wait`, `stop`, `remove` and
+        `list`, but for `read`: its output is kept nowhere. After the death of the control plane it
+        lives on without anyone to talk to, until it is stopped.
+
+        Raises StartFailed, NoSuchUnit for a host that does not run; then nothing is left, and after a
+        cancellation only what `remove` takes away.
+        """
+        ...
+
+
+class SiteDriver(ComputeDriver, MeasuresMany, HasAbilities, RunsAttached, Protocol):
+    """What sites are run with: it measures many in one look, says what holds here, and lets be talked to."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 MIB = 1024 * 1024
@@ -144,3 +145,18 @@ class Output:
     data: bytes
     offset: int
     next_offset: int
+
+
+class Stream(StrEnum):
+    """The two outputs of a unit that its caller holds; on a terminal all of it is the first."""
+
+    OUTPUT = "stdout"
+    ERRORS = "stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSize:
+    """How large a terminal is, in characters."""
+
+    columns: int = 80
+    rows: int = 24

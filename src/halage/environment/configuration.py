@@ -51,7 +51,10 @@ class Configuration:
 
     def wanted(self, environment: str, scaled: int | None) -> int:
         """How many instances shall serve: the number that it was scaled to, else what halage.toml says."""
-        return self.plan(environment).instances if scaled is None else scaled
+        if scaled is not None:
+            return scaled
+        plan = self.plan(environment)
+        return plan.scaling.within(plan.instances)
 
     def to_document(self) -> dict[str, Any]:
         """As plain JSON values, secrets still sealed."""

@@ -1,5 +1,6 @@
 """Advances environments: observe, decide, record, execute; one environment at a time, all in parallel."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -11,18 +12,21 @@ from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetState, TargetStatus
 from halage.base.tasks import Controller, Tasks
 from halage.environment import holding, ledger, rollouts
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.course import failing_for
 from halage.environment.fleet import Fleet, copy_of
-from halage.environment.launch import probe_of
+from halage.environment.launch import probe_of_row
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.probe import Prober
 from halage.environment.rollout.phases import phase_of
 from halage.environment.routing import route_name
 from halage.environment.rules import (
+    Action,
     Answers,
     DeploymentFacts,
+    Finish,
     InstanceFacts,
     LookAgain,
     RolloutFacts,
@@ -33,7 +37,8 @@ from halage.environment.steps import Steps, ending
 from halage.environment.store import Place
 from halage.environment.tending import decide_with_health
 from halage.environment.vitals import Vitals
-from halage.site.model import EnvironmentPlan
+from halage.environment.workers import FailProof, are_proven, decide_workers
+from halage.environment.workforce import keeps_dead, worker_situations
 from halage.site.settings import Policy
 
 log = structlog.get_logger()
@@ -49,7 +54,10 @@ class EnvironmentController:
     ) -> None:
         self._m = machinery
         self.version = 0
-        """Another number after each change of what is recorded or known of any environment."""
+        """Grows with each change of what is recorded or known of any environment."""
+        self._all_changed = 0
+        self._changed: dict[Place, int] = {}
+        """The version of each one's last change, in the order of these changes."""
         self._on_change = on_change
         self._controller: Controller[Place] = Controller("environment", self.advance, tasks=tasks)
         self._busy: defaultdict[Place, set[str]] = defaultdict(set)
@@ -61,12 +69,27 @@ class EnvironmentController:
 
     def wake(self, place: Place) -> None:
         """Look at an environment now: something of it has changed."""
-        self.note_change()
+        self.note_change(place)
         self._controller.wake(place)
 
-    def note_change(self) -> None:
-        """Something has changed that asks for no step: those who keep a copy read it anew."""
+    def note_change(self, place: Place | None = None) -> None:
+        """Something of an environment (None: perhaps of each) has changed that asks for no step.
+
+        Who keeps a copy reads it anew.
+        """
         self.version += 1
+        if place is None:
+            self._all_changed = self.version
+        else:
+            self._changed.pop(place, None)
+            self._changed[place] = self.version
+
+    def changed_since(self, version: int) -> list[Place] | None:
+        """The environments that changed after that version, also those that are gone; None: all, perhaps."""
+        if self._all_changed > version:
+            return None
+        newest_first = reversed(self._changed.items())
+        return [place for place, at in itertools.takewhile(lambda each: each[1] > version, newest_first)]
 
     def tell(self, run_ids: Iterable[int | None]) -> None:
         """Tell runs that something changed in one of their deployments."""
@@ -92,8 +115,7 @@ class EnvironmentController:
         for row in rows:
             place = (row.project, row.environment)
             configuration = Configuration.from_document(row.configuration)
-            host = self._m.routing.host(place)
-            probe = probe_of(row.address, row.port, host, place, configuration)
+            probe = probe_of_row(row, self._m.routing.host(place), configuration)
             living.append((copy_of(row), row.ready_at is not None, probe))
         await self.fleet.recover(living, places)
         await self._steps.clear()
@@ -111,15 +133,15 @@ class EnvironmentController:
                 return None
             acted = False
             situation = await self._situation(place, book, busy)
-            await self._note_phase(situation, book)
-            for action in decide_with_health(situation):
+            await self._note_phase(place, situation, book)
+            for action in self._gated(place, book, busy, decide_with_health(situation)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
                 else:
                     try:
                         await self._steps.take(place, action, book)
                     finally:  # half of a step may be recorded
-                        self.note_change()
+                        self.note_change(place)
                     acted = True
             if not acted:
                 return delay
@@ -142,12 +164,34 @@ class EnvironmentController:
                 break
             book = replace(book, waiting=choice.waiting)
             await self._steps.begin(place, book)
-            self.note_change()
+            self.note_change(place)
             self.tell([choice.waiting.run_id])
             book = await self._m.database.run(ledger.read_book, place)
         if book is not None and book.deployment is not None:
             await self._steps.take_turn(book.deployment.id)
         return book, after_s
+
+    def _gated(
+        self, place: Place, book: ledger.Book, busy: frozenset[str], actions: list[Action]
+    ) -> list[Action | FailProof]:
+        """The actions with those for workers; a deployment succeeds only once its workers run as well."""
+        rows = [row for row in book.instances if row.process != WEB]
+        is_ready = Finish(DeploymentState.SUCCEEDED) in actions
+        situations = worker_situations(
+            place,
+            book,
+            self._m.clock.now(),
+            [(row, self._instance_facts(row, None, ending(row.id) in busy)) for row in rows],
+            is_ready,
+        )
+        told: list[Action | FailProof] = [each for one in situations for each in decide_workers(one)]
+        if not is_ready or all(are_proven(one) for one in situations):
+            return [*told, *actions]
+        late = self._m.clock.now() >= book.under_way.deadline_at
+        if late and not any(isinstance(each, FailProof) for each in told):
+            told.append(FailProof("the deadline of the deployment is over before its workers run"))
+        rest = [each for each in actions if not isinstance(each, Finish)]
+        return [*told, *rest, LookAgain(max(book.under_way.deadline_at - self._m.clock.now(), 0.05))]
 
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
@@ -162,14 +206,16 @@ class EnvironmentController:
             instances=tuple(
                 self._instance_facts(row, statuses.get(row.id), ending(row.id) in busy)
                 for row in book.instances
+                if row.process == WEB
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
-            replace_after_s=_replace_after_s(configuration.plan(place[1])) if configuration else None,
+            replace_after_s=_replace_after_s(configuration, place),
+            keeps_dead=keeps_dead(place, book),
             keep_old_s=configuration.plan(place[1]).deployments.keep_old_s if configuration else 0.0,
         )
 
-    async def _note_phase(self, situation: Situation, book: ledger.Book) -> None:
+    async def _note_phase(self, place: Place, situation: Situation, book: ledger.Book) -> None:
         """What a person sees of a deployment's progress; decisions do not read it."""
         phase = phase_of(situation)
         if phase is None or book.rollout is None:
@@ -177,11 +223,11 @@ class EnvironmentController:
         last = book.rollout.timeline[-1][:2] if book.rollout.timeline else None
         if last != [phase, book.rollout.batch]:
             await self._m.database.run(rollouts.note_phase, book.under_way.id, phase, book.rollout.batch)
-            self.note_change()
+            self.note_change(place)
 
     async def _statuses(self, place: Place, book: ledger.Book, wanted: int) -> dict[str, TargetStatus]:
         """What the balancer says of the instances, where a decision depends on it."""
-        states = [row.state for row in book.instances]
+        states = [row.state for row in book.instances if row.process == WEB]
         is_leaving = InstanceState.DRAINING in states or InstanceState.TAKEN_OUT in states
         is_calm = not is_leaving and states.count(InstanceState.SERVING) <= wanted
         if is_calm and (book.deployment is None or InstanceState.SERVING not in states):
@@ -230,7 +276,8 @@ class EnvironmentController:
 
     async def _answers(self, place: Place, book: ledger.Book, release_id: int | None) -> Answers | None:
         """What visitors got from a release since the canary serves; None when that is not known."""
-        serving = [row for row in book.instances if row.state == InstanceState.SERVING]
+        web = [row for row in book.instances if row.process == WEB]
+        serving = [row for row in web if row.state == InstanceState.SERVING]
         canaries = [row.since for row in serving if row.release_id == book.under_way.release_id]
         instances = [row.id for row in serving if row.release_id == release_id]
         if not canaries or not instances:
@@ -259,8 +306,9 @@ class EnvironmentController:
             taken_out=taken_out_of(row),
             weight=seen.weight,
             check=status.last_check if status is not None else "",
+            is_protected=bool(row.is_protected),
         )
 
 
-def _replace_after_s(plan: EnvironmentPlan) -> float | None:
-    return None if "replace" in plan.scaling.suspended else plan.health_rules.replace_after_s
+def _replace_after_s(configuration: Configuration | None, place: Place) -> float | None:
+    return configuration.plan(place[1]).health_rules.replace_after_s if configuration is not None else None

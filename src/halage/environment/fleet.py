@@ -154,7 +154,7 @@ class Fleet:
         await self._keep_log(copy.place, copy.unit_id)
 
     async def forget(self, instances: Iterable[str], deployments: Iterable[int]) -> None:
-        """End every unit of these instances and of the release commands of these deployments."""
+        """End every unit of these instances and executions, and the release commands of these deployments."""
         names = {*instances, *(f"r-{deployment}" for deployment in deployments)}
         units = [
             unit

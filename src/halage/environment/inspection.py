@@ -6,6 +6,7 @@ from typing import Any
 from halage.base.database import Transaction
 from halage.base.errors import Conflict, NotFound
 from halage.environment import orders, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.model import InstanceState, TakenOut
 from halage.environment.standing import taken_out_of
 from halage.environment.store import Place
@@ -39,6 +40,8 @@ def take_out(tx: Transaction, place: Place, instance_id: str, replace: bool, act
     row = row_of(tx, place, instance_id)
     if row.taken_out:
         return
+    if row.process != WEB:
+        raise Conflict(f"{instance_id} is a worker: it gets no requests, and is not in the balancer")
     if row.state != InstanceState.SERVING:
         raise Conflict(
             f"{instance_id} is {row.state.replace('_', ' ')}: only an instance that serves can be taken out",
@@ -54,7 +57,10 @@ def take_out(tx: Transaction, place: Place, instance_id: str, replace: bool, act
     others = [
         each
         for each in store.instance_rows(tx, place)
-        if each.id != instance_id and each.state == InstanceState.SERVING and not each.taken_out
+        if each.id != instance_id
+        and each.process == WEB
+        and each.state == InstanceState.SERVING
+        and not each.taken_out
     ]
     if not others and not replace:
         raise Conflict(

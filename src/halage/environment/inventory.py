@@ -1,20 +1,21 @@
-"""What there is to watch, told to monitoring: a copy that is made anew only when something changed."""
+"""What there is to watch, told to monitoring: a copy of which only what changed is made anew."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import select
 
 from halage.base.database import Transaction
 from halage.base.errors import HalageError
 from halage.environment import store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.controller import EnvironmentController
 from halage.environment.fleet import copy_of
 from halage.environment.machinery import Machinery
 from halage.environment.model import DeploymentState, InstanceState
+from halage.environment.seats import type_of
 from halage.environment.standing import Standing
 from halage.environment.store import Place
 from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
@@ -22,11 +23,15 @@ from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Worklo
 log = structlog.get_logger()
 
 
+FEW = 20
+"""So many environments, and no more, are read one by one; of more, all are read at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Everything that is recorded of all environments, in five statements."""
+    """Everything that is recorded of some environments, or of all in five statements."""
 
-    environments: list[Any]
+    environments: dict[Place, Any]
     instances: dict[Place, list[Any]]
     open_deployments: dict[Place, Any]
     configurations: dict[int, Mapping[str, Any]]
@@ -38,9 +43,22 @@ class _Rows:
     last_deployments: dict[Place, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is told of an environment, and what that was made of."""
+
+    watched: WatchedEnvironment
+    standing: Standing
+    order: tuple[str, int, str]
+    """By project, in it in the order of the way of a change."""
+    releases: frozenset[int]
+    """Those whose configuration is in use."""
+    sealed: frozenset[str]
+
+
 class EnvironmentInventory:
-    """The `monitor.Inventory` of all environments. It asks the database only after the controller
-    or a person changed something; without that, a call costs a comparison."""
+    """The `monitor.Inventory` of all environments. It asks the database only for environments that the
+    controller or a person changed something of; without that, a call costs a comparison."""
 
     def __init__(
         self,
@@ -55,6 +73,7 @@ class EnvironmentInventory:
         self._version: int | None = None
         self._found: tuple[WatchedEnvironment, ...] = ()
         self._standings: tuple[Standing, ...] = ()
+        self._kept: dict[Place, _Kept] = {}
         self._configurations: dict[int, Configuration] = {}
         self._numbers: dict[int, int] = {}
         self._opened: dict[str, str | None] = {}
@@ -74,34 +93,50 @@ class EnvironmentInventory:
         # Taken before the reading: what changes meanwhile is read at the next call.
         version = self._controller.version
         if version != self._version:
-            rows = await self._m.database.run(_read, frozenset(self._configurations))
-            self._learn(rows)
-            self._found = tuple(self._watched(row, rows) for row in rows.environments)
-            self._standings = tuple(
-                self._standing(row, rows)
-                for row, seen in zip(rows.environments, self._found, strict=True)
-                if seen.has_release
-            )
+            changed = self._controller.changed_since(self._version) if self._version is not None else None
+            if changed is not None and len(changed) > FEW:
+                changed = None
+            rows = await self._m.database.run(_read, changed, frozenset(self._configurations))
+            self._learn(rows, self._kept.keys() if changed is None else changed)
+            self._found = tuple(kept.watched for kept in self._kept.values())
+            self._standings = tuple(kept.standing for kept in self._kept.values() if kept.watched.has_release)
             self._version = version
 
     async def workload(self) -> Workload:
         """What waits and what is under way."""
         return await self._workload()
 
-    def _learn(self, rows: _Rows) -> None:
-        """Keep the configurations and secrets that are in use, and no others."""
+    def _learn(self, rows: _Rows, changed: Iterable[Place]) -> None:
+        """Keep what was read. Configurations and secrets that are in use are kept, and no others."""
         for release_id, document in rows.configurations.items():
             self._configurations[release_id] = Configuration.from_document(document)
-        used = _used_releases(rows)
-        self._configurations = {key: self._configurations[key] for key in used if key in self._configurations}
         self._numbers |= rows.numbers
-        self._numbers = {key: self._numbers[key] for key in self._configurations}
-        sealed = {each for place in rows.sealed.values() for each in place}
-        for configuration in self._configurations.values():
-            sealed |= _sealed_in(configuration)
-        self._opened = {
-            each: self._opened[each] if each in self._opened else self._open(each) for each in sealed
-        }
+        former = {place: self._kept[place] for place in changed if place in self._kept}
+        for place in former.keys() - rows.environments.keys():
+            del self._kept[place]
+        kept = {place: self._keep(row, rows) for place, row in rows.environments.items()}
+        self._kept |= kept
+        if any(place not in former or former[place].order != each.order for place, each in kept.items()):
+            self._kept = dict(sorted(self._kept.items(), key=lambda entry: entry[1].order))
+        for place, before in former.items():
+            after = kept.get(place)
+            for release_id in before.releases - (after.releases if after else frozenset()):
+                self._configurations.pop(release_id, None)
+                self._numbers.pop(release_id, None)
+            for each in before.sealed - (after.sealed if after else frozenset()):
+                self._opened.pop(each, None)  # one that another environment has too is opened again there
+
+    def _keep(self, row: Any, rows: _Rows) -> _Kept:
+        releases = _used_releases(row, rows)
+        sealed = set(rows.sealed.get((row.project, row.name), ()))
+        for release_id in releases:
+            # Who was started before a secret was changed still prints the old one.
+            sealed |= _sealed_in(self._configurations[release_id])
+        for each in sealed - self._opened.keys():
+            self._opened[each] = self._open(each)
+        order = (row.project, row.position, row.name)
+        watched = self._watched(row, rows, sealed)
+        return _Kept(watched, self._standing(row, rows, releases), order, releases, frozenset(sealed))
 
     def _open(self, sealed: str) -> str | None:
         try:
@@ -111,16 +146,12 @@ class EnvironmentInventory:
             log.warning("secret not opened", action="monitor:Mask", subject="server", reason=error.message)
             return None
 
-    def _watched(self, row: Any, rows: _Rows) -> WatchedEnvironment:
+    def _watched(self, row: Any, rows: _Rows, sealed: set[str]) -> WatchedEnvironment:
         place = (row.project, row.name)
         deployment = rows.open_deployments.get(place)
         goal = self._configurations.get(_goal(row, deployment))
         plan = goal.plan(row.name) if goal is not None else None
         instances = rows.instances.get(place, [])
-        sealed = set(rows.sealed.get(place, ()))
-        for instance in instances:
-            # Who was started before a secret was changed still prints the old one.
-            sealed |= _sealed_in(self._configurations[instance.release_id])
         return WatchedEnvironment(
             project=row.project,
             name=row.name,
@@ -136,7 +167,7 @@ class EnvironmentInventory:
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),
         )
 
-    def _standing(self, row: Any, rows: _Rows) -> Standing:
+    def _standing(self, row: Any, rows: _Rows, releases: frozenset[int]) -> Standing:
         place = (row.project, row.name)
         current = self._configurations.get(row.current_release_id or 0)
         return Standing(
@@ -145,7 +176,7 @@ class EnvironmentInventory:
             wanted=current.wanted(row.name, row.instances) if current is not None else 0,
             release_id=row.current_release_id,
             instances=rows.instances.get(place, ()),
-            numbers=self._numbers,
+            numbers={key: self._numbers[key] for key in releases},
             deployment=rows.open_deployments.get(place) or rows.last_deployments.get(place),
         )
 
@@ -156,10 +187,10 @@ class EnvironmentInventory:
             environment=row.environment,
             id=row.id,
             unit_id=copy_of(row).unit_id,
-            type=self._m.types[configuration.plan(row.environment).type],
+            type=type_of(self._m, configuration, (row.project, row.environment), row.process),
             address=row.address,
             port=row.port,
-            is_serving=row.state == InstanceState.SERVING,
+            is_serving=row.state == InstanceState.SERVING and row.process == WEB,
             restarts=row.attempt - 1,
         )
 
@@ -179,33 +210,35 @@ def _sealed_in(configuration: Configuration) -> set[str]:
     return {variable.value for variable in configuration.variables.values() if variable.is_secret}
 
 
-def _used_releases(rows: _Rows) -> set[int]:
-    used = {row.release_id for each in rows.instances.values() for row in each}
-    used |= {row.release_id for row in (*rows.last_deployments.values(), *rows.open_deployments.values())}
-    used |= {row.current_release_id or 0 for row in rows.environments}
-    return used | {
-        _goal(row, rows.open_deployments.get((row.project, row.name))) for row in rows.environments
-    }
+def _used_releases(row: Any, rows: _Rows) -> frozenset[int]:
+    place = (row.project, row.name)
+    used = {instance.release_id for instance in rows.instances.get(place, ())}
+    used |= {row.current_release_id or 0, _goal(row, rows.open_deployments.get(place))}
+    if (last := rows.last_deployments.get(place)) is not None:
+        used.add(last.release_id)
+    return frozenset(used - {0})
 
 
-def _read(tx: Transaction, known: frozenset[int]) -> _Rows:
-    instances: dict[Place, list[Any]] = {}
-    for row in store.instance_rows(tx):
-        instances.setdefault((row.project, row.environment), []).append(row)
-    open_ones: dict[Place, Any] = {}
-    last: dict[Place, Any] = {}
-    for row in store.present_deployments(tx):
-        place = (row.project, row.environment)
-        last[place] = row
-        if row.state in store.OPEN_DEPLOYMENTS:
-            open_ones.setdefault(place, row)
-    variables = store.variables_table
-    sealed: dict[Place, list[str]] = {}
-    for row in tx.execute(select(variables).where(variables.c.is_secret)):
-        sealed.setdefault((row.project, row.environment), []).append(row.value)
-    rows = _Rows(store.environment_rows(tx), instances, open_ones, {}, sealed, {}, last)
-    new = _used_releases(rows) - known - {0}
+def _read(tx: Transaction, places: Collection[Place] | None, known: frozenset[int]) -> _Rows:
+    """What is recorded of these environments (of those that are there), or with None of all."""
+    rows = _Rows({}, {}, {}, {}, {}, {}, {})
+    for place in (None,) if places is None else places:
+        _read_in(tx, place, rows)
+    new = {each for row in rows.environments.values() for each in _used_releases(row, rows)} - known
     releases = store.releases_by_id(tx, new)
     rows.configurations.update({key: row.configuration for key, row in releases.items()})
     rows.numbers.update({key: row.number for key, row in releases.items()})
     return rows
+
+
+def _read_in(tx: Transaction, place: Place | None, rows: _Rows) -> None:
+    found = store.environment_rows(tx) if place is None else [store.environment_row(tx, place)]
+    rows.environments.update({(row.project, row.name): row for row in found if row is not None})
+    for row in store.instance_rows(tx, place):
+        rows.instances.setdefault((row.project, row.environment), []).append(row)
+    for row in store.present_deployments(tx, place):
+        rows.last_deployments[row.project, row.environment] = row
+        if row.state in store.OPEN_DEPLOYMENTS:
+            rows.open_deployments.setdefault((row.project, row.environment), row)
+    for row in store.secret_rows(tx, place):
+        rows.sealed.setdefault((row.project, row.environment), []).append(row.value)

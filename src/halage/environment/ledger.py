@@ -1,12 +1,13 @@
 """The recorded side of the controller: reads a situation and records each decision, one transaction each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from halage.base.database import Transaction
-from halage.environment import rollouts, store
+from halage.environment import execution_store, rollouts, scaling_store, store
 from halage.environment.configuration import Configuration
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.refusals import Proposal, find_refusals
@@ -28,7 +29,10 @@ class Book:
     waiting: Any | None
     """The one that comes next."""
     instances: list[Any]
+    """Of every kind of process."""
     releases: dict[int, Any]
+    states: Mapping[str, Any]
+    """What is remembered of scaling, by kind of process."""
     rollout: Any | None = None
     """Of the deployment under way."""
 
@@ -56,17 +60,19 @@ def read_book(tx: Transaction, place: Place) -> Book | None:
     environment = store.environment_row(tx, place)
     if environment is None:
         return None
-    running = store.deployments_in(tx, store.OPEN_DEPLOYMENTS, place)
-    waiting = store.deployments_in(tx, [DeploymentState.WAITING.value], place)
+    found = store.deployments_in(tx, [*store.OPEN_DEPLOYMENTS, DeploymentState.WAITING.value], place)
+    waiting = [row for row in found if row.state == DeploymentState.WAITING]
+    running = [row for row in found if row.state != DeploymentState.WAITING]
     instances = store.instance_rows(tx, place)
     wanted = {row.release_id for row in instances} | {environment.current_release_id}
     wanted |= {row.started_release_id for row in instances}
     for row in (*running, *waiting):
         wanted |= {row.release_id, row.previous_release_id}
     releases = store.releases_by_id(tx, wanted)
+    states = scaling_store.state_rows(tx, place)
     rollout = rollouts.rollout_row(tx, running[0].id) if running else None
     first = running[0] if running else None
-    return Book(environment, first, waiting[0] if waiting else None, instances, releases, rollout)
+    return Book(environment, first, waiting[0] if waiting else None, instances, releases, states, rollout)
 
 
 def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]:
@@ -75,7 +81,7 @@ def everything(tx: Transaction) -> tuple[list[Any], dict[str, Place], list[Any]]
     query = (
         select(instances, releases.c.configuration)
         .join(releases, releases.c.id == instances.c.release_id)
-        .where(instances.c.state.not_in(store.ENDED_INSTANCES))
+        .where(instances.c.state.in_(store.LIVING_INSTANCES))
     )
     columns = (instances.c.id, instances.c.project, instances.c.environment)
     places = {row.id: (row.project, row.environment) for row in tx.execute(select(*columns))}
@@ -102,7 +108,8 @@ def begin(tx: Transaction, deployment_id: int, server_deadline_s: float) -> str:
         end_unstarted(tx, row, nothing)
         return "superseded"
     proposal = propose(tx, place, row.release_id, row.kind, server_deadline_s)
-    if row.kind not in GOING_BACK and (refusals := find_refusals(proposal)):
+    is_live = row.kind == freezing.KIND and freezing.is_live_change(tx, row)
+    if row.kind not in GOING_BACK and not is_live and (refusals := find_refusals(proposal)):
         refuse(tx, row, refusals)
         return "refused"
     freezing.name_in_history(tx, row)
@@ -170,6 +177,7 @@ def refuse(tx: Transaction, row: Any, refusals: tuple[str, ...]) -> None:
     store.update_deployment(tx, row.id, state=state, reason=reason, finished_at=tx.now)
     if store.release_row(tx, row.release_id).state == "new":
         store.set_release_state(tx, row.release_id, "failed")
+    freezing.take_back(tx, store.deployment_row(tx, row.id), DeploymentState.FAILED)
     action = "environment:DeploymentRefused"
     _note(tx, action, row, before={"state": row.state}, after={"state": state}, reason=reason)
 
@@ -363,7 +371,11 @@ def retire(tx: Transaction, place: Place, keep: int) -> None:
 def kept_numbers(tx: Transaction, place: Place) -> list[int]:
     """Numbers of the releases whose unpacked directory is still needed."""
     book = read_book(tx, place)
-    return [row.number for row in book.releases.values()] if book is not None else []
+    if book is None:
+        return []
+    # Somebody may still be at work in a release that has been replaced.
+    held = store.releases_by_id(tx, (row.release_id for row in execution_store.execution_rows(tx, place)))
+    return [row.number for row in {**held, **book.releases}.values()]
 
 
 def _note(tx: Transaction, action: str, row: Any, **details: Any) -> None:

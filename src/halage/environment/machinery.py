@@ -22,6 +22,8 @@ class Limits:
     deadline_s: float = 900.0
     """For a whole deployment; a rollback gets as long again."""
     keep_releases: int = 5
+    execution_s: float = 14400.0
+    """For a command or a shell of a person: the longest, and what it gets unless it asks for less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from halage.compute.model import TerminalSize
 from halage.monitor.collect.model import Requests
 
 
@@ -59,8 +60,8 @@ class Cause:
     """One reason for a status: in words, with its numbers, and the instance that is to blame, if any."""
 
     kind: str
-    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `errors`, `client_errors`,
-    `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`, `replacing`."""
+    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `worker`, `errors`,
+    `client_errors`, `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`."""
     status: HealthStatus
     """What it alone would make of the environment."""
     text: str
@@ -186,6 +187,10 @@ class Instance:
     """Of its type's memory."""
     recent: Requests | None = None
     """Of the last minute; None: not known."""
+    process: str = "web"
+    """Its kind: `web` gets requests, others are workers and get none."""
+    is_protected: bool = False
+    """Scaling does not take it away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,3 +283,27 @@ class LogLine:
 
     instance: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionWish:
+    """A command that somebody wants to run once in an environment."""
+
+    command: tuple[str, ...] = ()
+    """Its words; none: a shell."""
+    instance: str | None = None
+    """The instance to run it in; None: a fresh one of the running release, which gets no requests."""
+    terminal: TerminalSize | None = None
+    """None: without a terminal, its input and both outputs are apart."""
+    terminal_kind: str = "xterm-256color"
+    """What programs are told of the terminal (TERM)."""
+    limit_s: float | None = None
+    """After so long it is ended; None: the server's limit, which is the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an execution ended: its exit code (128 + N for signal N), and why where not by itself."""
+
+    exit_code: int | None
+    reason: str = ""

@@ -7,6 +7,7 @@ _OF_DEPLOYMENTS = {
     "environment:Deploy": ("started", "deployment started"),
     "environment:Deployed": ("succeeded", "deployment succeeded"),
     "environment:DeploymentFailed": ("failed", "deployment failed"),
+    "environment:DeploymentRefused": ("failed", "deployment was refused"),
     "environment:RolledBack": ("rolled_back", "deployment was rolled back"),
 }
 _SCALE = "environment:Scale"

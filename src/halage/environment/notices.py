@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Integer, Table, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
 from halage.base.journal import Journal, journal_table
-from halage.base.schema import metadata
 from halage.environment import store
 from halage.environment.configuration import Configuration, Sealer
 from halage.environment.notice_words import ACTIONS, Notice, notice_of, place_of
 from halage.environment.settings.addresses import opened_address, shown_address
+from halage.environment.settings.tables import cursor_table
 from halage.environment.store import Place
 from halage.monitor.alarms.carriers import in_thread_of_its_own
 from halage.monitor.alarms.errors import NotDelivered
@@ -34,8 +34,6 @@ PATIENCE_S = 30.0
 OLDEST_S = 3600.0
 """What happened longer ago, while the server was away, is no news."""
 _ACTOR = "halage"
-
-cursor_table = Table("notice_cursor", metadata, Column("told_until", Integer, primary_key=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from halage.base.database import Transaction
 from halage.base.errors import Conflict
 from halage.base.ids import new_id
 from halage.environment import ledger, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.errors import (
     DeploymentEnded,
@@ -284,7 +285,9 @@ def deployments_of(tx: Transaction, place: Place, limit: int) -> list[Deployment
 def _shown(tx: Transaction, row: Any) -> Deployment:
     releases = store.releases_by_id(tx, (row.release_id, row.previous_release_id))
     instances = store.instance_rows(tx, (row.project, row.environment))
-    done = sum(i.release_id == row.release_id and i.state == "serving" for i in instances)
+    done = sum(
+        i.release_id == row.release_id and i.state == "serving" and i.process == WEB for i in instances
+    )
     environment = store.environment_row(tx, (row.project, row.environment))
     scaled = environment.instances if environment is not None else None
     return deployment_view(row, releases, done, scaled, rollout_row(tx, row.id))

@@ -115,6 +115,10 @@ class Places:
         """Remove everything of a project."""
         shutil.rmtree(self._directory / project, ignore_errors=True)
 
+    def forget_environment(self, place: Place) -> None:
+        """Remove everything of one environment."""
+        shutil.rmtree(self._of(place), ignore_errors=True)
+
     def _of(self, place: Place) -> Path:
         return self._directory / place[0] / place[1]
 

@@ -22,6 +22,8 @@ class Probe:
     """For one answer."""
     boot_timeout_s: float
     """For the first good answer."""
+    stays_up_s: float | None = None
+    """A worker is asked nothing: it is well once it has run for so long."""
 
 
 class Prober:
@@ -39,6 +41,9 @@ class Prober:
     async def until_answer(self, probe: Probe, is_over: Callable[[], bool]) -> str | None:
         """None once the answer is good, or why there was none: the boot time is over, or `is_over()`."""
         start = self._clock.monotonic()
+        if probe.stays_up_s is not None:
+            await self._clock.sleep(probe.stays_up_s)
+            return "it ended" if is_over() else None
         interval = FIRST_INTERVAL_S
         while True:
             problem = await self._ask(probe)

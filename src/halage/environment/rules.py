@@ -56,6 +56,8 @@ class InstanceFacts:
     """Its share of requests beside others, as the balancer was last told."""
     check: str = ""
     """Its last check by the balancer, in words."""
+    is_protected: bool = False
+    """It is not taken away to have fewer."""
 
     @property
     def serves(self) -> bool:
@@ -127,6 +129,8 @@ class Situation:
     """An instance that fails its check for so long is started again; None: none is."""
     keep_old_s: float = 0.0
     """How long instances of the release before are kept running once they are out of the balancer."""
+    keeps_dead: bool = False
+    """Replacing is suspended: who dies while it serves stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ class CreateInstance:
     """Record one more instance of a release."""
 
     release_id: int
+    process: str = "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +345,8 @@ def _replace_dead(situation: Situation, instance: InstanceFacts, is_protected: b
     reason = instance.died or "was gone when Halage came back"
     if instance.state is InstanceState.DRAINING or not is_protected:
         return [Move(instance.id, InstanceState.STOPPING, reason)]
+    if situation.keeps_dead and instance.state is InstanceState.SERVING:
+        return []
     return [_restart(situation, instance, reason)]
 
 

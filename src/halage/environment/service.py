@@ -7,6 +7,7 @@ from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
 from halage.base.errors import Conflict
 from halage.environment import inspection, orders, scaling, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.controller import EnvironmentController
 from halage.environment.errors import BadVariable
@@ -20,7 +21,7 @@ from halage.environment.orders import DeploymentOrder
 from halage.environment.planning import RolloutPlan, plan_rollout
 from halage.environment.reporting import Report, make_report, read_course
 from halage.environment.routing import route_name
-from halage.environment.settings.tables import forget_settings
+from halage.environment.settings.tables import forget_settings, forget_templates
 from halage.environment.store import Place
 from halage.environment.views import environment_view, release_view, variable_view
 from halage.site.model import EnvironmentPlan
@@ -77,8 +78,9 @@ class Environments:
     async def create(self, project: str, plans: Sequence[EnvironmentPlan]) -> None:
         """Add environments (those that exist stay as they are) and their routes."""
         new = await self._m.database.run(orders.create, project, plans)
+        for plan in new:
+            self._controller.note_change((project, plan.name))
         if new:
-            self._controller.note_change()
             await self._m.routing.change({(project, plan.name): plan for plan in new})
 
     async def delete(self, project: str) -> None:
@@ -91,9 +93,12 @@ class Environments:
             await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project)
         await self._m.database.run(forget_settings, project)
-        self._controller.note_change()
+        await self._m.database.run(forget_templates, project)
+        for place in places:
+            self._controller.note_change(place)
         await self._m.routing.change(dict.fromkeys(places))
-        await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
+        units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]
+        await self._controller.fleet.forget(units, deleted.deployments)
         self._m.places.forget_project(project)
 
     # -- deploy
@@ -147,14 +152,19 @@ class Environments:
         self._controller.tell(superseded)
         return await self.deployment(deployment_id)
 
-    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
-        """Have so many instances from now on; None: as many as halage.toml says.
+    async def scale(
+        self, project: str, name: str, instances: int | None, *, process: str = WEB, actor: str
+    ) -> Environment:
+        """Have so many instances (of a kind of process) from now on; None: as many as halage.toml says.
 
         Takes effect at once, without a deployment, and holds through the next ones until it is
-        taken back. Raises Invalid for a number below 1 or above 100.
+        taken back. Raises Invalid for a number that cannot be, NotFound.
         """
         place = (project, name)
-        await self._m.database.run(scaling.scale, place, instances, actor)
+        if process == WEB:
+            await self._m.database.run(scaling.scale, place, instances, actor)
+        else:
+            await self._m.database.run(scaling.scale_process, place, process, instances, actor)
         self._controller.wake(place)
         return await self.show(project, name)
 
@@ -247,13 +257,13 @@ class Environments:
             raise BadVariable(f"the value of {variable} contains a NUL character; remove it")
         stored = StoredVariable(self._m.sealer.seal(value) if is_secret else value, is_secret)
         await self._m.database.run(orders.set_variable, (project, name), variable, stored, actor)
-        self._controller.note_change()
+        self._controller.note_change((project, name))
         return Variable(variable, None if is_secret else value, is_secret, self._m.clock.now(), actor)
 
     async def unset_variable(self, project: str, name: str, variable: str, *, actor: str) -> None:
         """Remove a variable; takes effect with the next deployment or restart. Raises NoSuchVariable."""
         await self._m.database.run(orders.unset_variable, (project, name), variable, actor)
-        self._controller.note_change()
+        self._controller.note_change((project, name))
 
     async def secret_values(self, project: str) -> Sequence[str]:
         """Every secret of a project, opened: for masking consoles, and for nothing else."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from halage.balancer.model import TargetState, TargetStatus
+from halage.environment.autoscaling.model import WEB
 from halage.environment.course import failing_for
 from halage.environment.health import DeploymentSigns, InstanceSigns, Signs
 from halage.environment.model import DeploymentState, InstanceState, TakenOut
@@ -85,6 +86,7 @@ def _instance(
         memory_percent=vitals.memory_percent(row) if vitals is not None else None,
         recent=recent,
         taken_out=taken_out_of(row),
+        is_worker=row.process != WEB,
     )
 
 

@@ -6,19 +6,23 @@ from typing import Any
 import structlog
 
 from halage.balancer.model import Target
-from halage.base.database import Transaction
 from halage.base.errors import HalageError
 from halage.base.ids import new_id
 from halage.base.tasks import Tasks
-from halage.compute.model import Account, Exit
+from halage.compute.model import Exit
 from halage.environment import ledger, rollouts, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.fleet import Fleet, copy_of
 from halage.environment.launch import (
+    FIRST_PORT,
+    LAST_PORT,
     Seat,
-    choose_address,
+    command_of,
+    free_addresses,
     instance_of,
-    probe_of,
+    probe_of_row,
+    process_of,
     release_step_of,
     unit_of,
 )
@@ -43,7 +47,10 @@ from halage.environment.rules import (
     RunReleaseCommand,
     Withdraw,
 )
+from halage.environment.seats import take_seat, unpack_release
 from halage.environment.store import Place
+from halage.environment.workers import FailProof
+from halage.site.serving import Serving
 
 log = structlog.get_logger()
 RELEASE_GRACE_S = 2.0
@@ -85,15 +92,15 @@ class Steps:
         self._in_turn: set[int] = set()
         """Deployments that hold the routing's turn."""
 
-    async def take(self, place: Place, action: Action, book: ledger.Book) -> None:
+    async def take(self, place: Place, action: Action | FailProof, book: ledger.Book) -> None:
         """Carry out one action."""
         match action:
             case Prepare():
                 self._beside(place, "prepare", book, self._prepare)
             case RunReleaseCommand():
                 self._beside(place, "release", book, self._run_release_command)
-            case CreateInstance(release_id):
-                await self._create(place, release_id, book)
+            case CreateInstance(release_id, process):
+                await self._create(place, release_id, process, book)
             case Launch(instance_id):
                 await self._launch(place, book.instance(instance_id), book)
             case Move(instance_id, state, reason):
@@ -123,6 +130,8 @@ class Steps:
                 await self._roll_back(place, reason, instance_id, book)
             case Finish(state):
                 await self._finish(place, state, book)
+            case FailProof(reason, instance_id):
+                await self._fail_proof(reason, instance_id, book)
 
     # -- deployments
 
@@ -191,16 +200,14 @@ class Steps:
         await self._m.database.run(store.add_phase, deployment.id, "prepare", elapsed)
 
     async def _unpack(self, place: Place, release: Any) -> None:
-        persistent = Configuration.from_document(release.configuration).site.run.persistent
-        account = await self._account(place)
-        await self._m.places.unpack(place, release.number, release.bundle_digest, persistent, account)
+        await unpack_release(self._m, place, release)
 
     async def _run_release_command(self, place: Place, book: ledger.Book) -> None:
         """Run it as a unit named after the deployment: found again, never started twice."""
         deployment = book.under_way
         unit_id = release_unit(deployment.id)
         start = self._m.clock.monotonic()
-        seat = await self._seat(place, unit_id, book.releases[deployment.release_id], "127.0.0.1", 0)
+        seat = await take_seat(self._m, place, unit_id, book.releases[deployment.release_id])
         step = release_step_of(seat, self._m.sealer)
         if step is None:
             await self._m.database.run(ledger.release_command_succeeded, deployment.id, None)
@@ -266,6 +273,12 @@ class Steps:
             reason=reason,
         )
 
+    async def _fail_proof(self, reason: str, instance_id: str | None, book: ledger.Book) -> None:
+        tail = ""
+        if instance_id is not None:
+            tail = await self._fleet.tail(copy_of(book.instance(instance_id)).unit_id)
+        await self._m.database.run(ledger.fail, book.under_way.id, reason, tail)
+
     async def _finish(self, place: Place, state: DeploymentState, book: ledger.Book) -> None:
         deployment = book.under_way
         await self._m.database.run(ledger.finish, deployment.id, state)
@@ -284,31 +297,9 @@ class Steps:
 
     # -- instances
 
-    async def _account(self, place: Place) -> Account | None:
-        return await self._m.database.run(self._account_now, place[0])
-
-    def _account_now(self, tx: Transaction, project: str) -> Account | None:
-        return self._m.accounts.account_for(tx, project)
-
-    async def _seat(self, place: Place, name: str, release: Any, address: str, port: int) -> Seat:
-        configuration = Configuration.from_document(release.configuration)
-        return Seat(
-            place=place,
-            release=release,
-            configuration=configuration,
-            type=self._m.types[configuration.plan(place[1]).type],
-            address=address,
-            port=port,
-            directory=self._m.places.release(place, release.number),
-            private=self._m.places.private(place, name),
-            account=await self._account(place),
-            told=self._m.site_variables(*place),
-        )
-
-    async def _create(self, place: Place, release_id: int, book: ledger.Book) -> None:
+    async def _create(self, place: Place, release_id: int, process: str, book: ledger.Book) -> None:
         plan = Configuration.from_document(book.releases[release_id].configuration).plan(place[1])
-        used = await self._m.database.run(store.used_ports)
-        address, port = choose_address(used, plan.network.private_range)
+        address, port = await self._free_address(plan.network.private_range)
         values = {
             "id": new_id("i"),
             "project": place[0],
@@ -317,19 +308,34 @@ class Steps:
             "deployment_id": book.deployment.id if book.deployment is not None else None,
             "address": address,
             "port": port,
+            "process": process,
         }
         await self._m.database.run(store.insert_instance, values)
+
+    async def _free_address(self, private_range: str) -> tuple[str, int]:
+        for address, port in free_addresses(private_range):
+            if not await self._m.database.run(store.is_port_used, port):
+                return address, port
+        raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
     async def _launch(self, place: Place, row: Any, book: ledger.Book) -> None:
         release = book.releases[row.release_id]
         await self._unpack(place, release)
-        seat = await self._seat(place, row.id, release, row.address, row.port)
-        serving = instance_of(seat, self._m.sealer)
+        seat = await take_seat(self._m, place, row.id, release, row.address, row.port, row.process)
+        serving = self._serving(seat, row.process)
         await self._m.places.make_private(place, row.id, serving.files, seat.account)
         await self._m.database.run(store.update_instance, row.id, started_at=self._m.clock.now())
-        probe = probe_of(row.address, row.port, self._m.routing.host(place), place, seat.configuration)
+        probe = probe_of_row(row, self._m.routing.host(place), seat.configuration)
         copy = copy_of(row)
         await self._fleet.launch(copy, unit_of(copy.unit_id, seat, serving), probe)
+
+    def _serving(self, seat: Seat, process: str) -> Serving:
+        if process == WEB:
+            return instance_of(seat, self._m.sealer)
+        command = command_of(process, seat.place, seat.configuration)
+        # What there is no command for ends at once and says why: the deployment fails with its words.
+        missing = f"echo 'halage: no command for {process}, in halage.toml or the Procfile' >&2; exit 78"
+        return process_of(seat, self._m.sealer, command or missing)
 
     async def _move(self, row: Any, state: InstanceState, reason: str) -> None:
         seen = self._fleet.observe(copy_of(row))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     insert,
     or_,
@@ -21,13 +22,16 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.elements import ColumnElement
 
 from halage.base.database import Transaction
 from halage.base.schema import Document, Instant, metadata
+from halage.environment import execution_store
 from halage.environment.certificates.store import certificates_table
 from halage.environment.health_tables import health_changes_table
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollouts import delete_rollouts, rollout_row
+from halage.environment.scaling_tables import scaling_decisions_table, scaling_states_table
 
 environments_table = Table(
     "environments",
@@ -120,12 +124,17 @@ instances_table = Table(
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("taken_out", Document),
+    Column("process", String(63), nullable=False, server_default="web"),
+    Column("is_protected", Boolean, nullable=False, server_default=false()),
     Column("started_release_id", Integer),
-    Index("ix_instances_place", "project", "environment"),
+    Index("ix_instances_place", "project", "environment", "state"),
+    Index("ix_instances_port", "port"),
 )
 
 OPEN_DEPLOYMENTS = (DeploymentState.RUNNING.value, DeploymentState.ROLLING_BACK.value)
 ENDED_INSTANCES = (InstanceState.STOPPED.value, InstanceState.BROKEN.value)
+LIVING_INSTANCES = tuple(each.value for each in InstanceState if each.value not in ENDED_INSTANCES)
+"""By these the index finds them, however many have ended before."""
 
 Place = tuple[str, str]
 """(project, environment)."""
@@ -164,6 +173,15 @@ def variable_rows(tx: Transaction, place: Place) -> list[Row[Any]]:
     table = variables_table
     query = select(table).where(table.c.project == place[0], table.c.environment == place[1])
     return list(tx.execute(query.order_by(table.c.name)))
+
+
+def secret_rows(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
+    """Secret variables (of one environment)."""
+    table = variables_table
+    query = select(table).where(table.c.is_secret)
+    if place is not None:
+        query = query.where(table.c.project == place[0], table.c.environment == place[1])
+    return list(tx.execute(query))
 
 
 def put_variable(tx: Transaction, place: Place, name: str, values: Mapping[str, Any]) -> None:
@@ -266,12 +284,13 @@ def deployments_in(tx: Transaction, states: Iterable[str], place: Place | None =
     return list(tx.execute(query.order_by(table.c.id)))
 
 
-def present_deployments(tx: Transaction) -> list[Row[Any]]:
-    """Of each environment the deployment under way and the newest one, oldest first."""
+def present_deployments(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
+    """Of each environment (of one) the deployment under way and the newest one, oldest first."""
     table = deployments_table
-    newest = select(func.max(table.c.id)).group_by(table.c.project, table.c.environment)
-    query = select(table).where(or_(table.c.id.in_(newest), table.c.state.in_(OPEN_DEPLOYMENTS)))
-    return list(tx.execute(query.order_by(table.c.id)))
+    here = [table.c.project == place[0], table.c.environment == place[1]] if place is not None else []
+    newest = select(func.max(table.c.id)).where(*here).group_by(table.c.project, table.c.environment)
+    is_present = or_(table.c.id.in_(newest), table.c.state.in_(OPEN_DEPLOYMENTS))
+    return list(tx.execute(select(table).where(*here, is_present).order_by(table.c.id)))
 
 
 def update_deployment(tx: Transaction, deployment_id: int, /, **values: Any) -> None:
@@ -298,7 +317,7 @@ def insert_instance(tx: Transaction, values: Mapping[str, Any]) -> None:
 def instance_rows(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
     """Instances that have not ended (of one environment), oldest first."""
     table = instances_table
-    query = select(table).where(table.c.state.not_in(ENDED_INSTANCES))
+    query = select(table).where(table.c.state.in_(LIVING_INSTANCES))
     if place is not None:
         query = query.where(table.c.project == place[0], table.c.environment == place[1])
     return list(tx.execute(query.order_by(table.c.created_at, table.c.id)))
@@ -309,10 +328,11 @@ def update_instance(tx: Transaction, instance_id: str, /, **values: Any) -> None
     tx.execute(update(instances_table).where(instances_table.c.id == instance_id).values(**values))
 
 
-def used_ports(tx: Transaction) -> set[int]:
-    """Ports of instances that have not ended."""
+def is_port_used(tx: Transaction, port: int) -> bool:
+    """Whether an instance that has not ended has that port."""
     table = instances_table
-    return set(tx.execute(select(table.c.port).where(table.c.state.not_in(ENDED_INSTANCES))).scalars())
+    query = select(table.c.id).where(table.c.port == port, table.c.state.in_(LIVING_INSTANCES)).limit(1)
+    return tx.execute(query).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,19 +341,34 @@ class Deleted:
 
     instances: list[str]
     deployments: list[int]
+    executions: list[str]
 
 
-def delete_places(tx: Transaction, project: str) -> Deleted:
-    """Remove every row of a project."""
-    instances = select(instances_table.c.id).where(instances_table.c.project == project)
-    deployments = select(deployments_table.c.id).where(deployments_table.c.project == project)
-    deleted = Deleted(list(tx.execute(instances).scalars()), list(tx.execute(deployments).scalars()))
+def delete_places(tx: Transaction, project: str, environment: str | None = None) -> Deleted:
+    """Remove every row of a project, or of one environment of it."""
+
+    def here(table: Table) -> list[ColumnElement[bool]]:
+        name = table.c.name if table is environments_table else table.c.environment
+        return [table.c.project == project, *([name == environment] if environment is not None else [])]
+
+    instances = select(instances_table.c.id).where(*here(instances_table))
+    deployments = select(deployments_table.c.id).where(*here(deployments_table))
+    deleted = Deleted(
+        list(tx.execute(instances).scalars()),
+        list(tx.execute(deployments).scalars()),
+        execution_store.delete_executions(tx, project, environment),
+    )
     delete_rollouts(tx, deleted.deployments)
-    tables = (instances_table, deployments_table, releases_table, variables_table, environments_table)
-    for table in (*tables, health_changes_table):
-        tx.execute(delete(table).where(table.c.project == project))
-    certificates = certificates_table.c.name
-    tx.execute(delete(certificates_table).where(certificates.startswith(f"{project}.", autoescape=True)))
+    own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
+    for table in (*own, scaling_states_table, scaling_decisions_table, health_changes_table):
+        tx.execute(delete(table).where(*here(table)))
+    name = certificates_table.c.name
+    of_project = name.startswith(f"{project}.", autoescape=True)
+    tx.execute(
+        delete(certificates_table).where(
+            of_project if environment is None else name == f"{project}.{environment}"
+        )
+    )
     return deleted
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from halage.balancer.model import TargetState, TargetStatus
 from halage.environment import store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.health import InstanceSigns, derive
 from halage.environment.model import (
@@ -118,6 +119,8 @@ def instance_view(row: Any, number: int, status: TargetStatus | None, signs: Ins
         cpu_percent=signs.cpu_percent,
         memory_percent=signs.memory_percent,
         recent=signs.recent,
+        process=row.process,
+        is_protected=bool(row.is_protected),
     )
 
 
@@ -133,7 +136,7 @@ def environment_view(
     current = rows.releases.get(environment.current_release_id)
     plan = Configuration.from_document(current.configuration).plan(environment.name) if current else None
     scaled = environment.instances
-    planned = plan.instances if plan else environment.plan.get("instances", 1)
+    planned = plan.scaling.within(plan.instances) if plan else environment.plan.get("instances", 1)
     wanted = (planned if scaled is None else scaled) if plan else 0
     standing = Standing(
         place=(environment.project, environment.name),
@@ -153,7 +156,11 @@ def environment_view(
     deployment = None
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
-        done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in instances)
+        done = sum(
+            i.release_id == release_id and i.state is InstanceState.SERVING
+            for i in instances
+            if i.process == WEB
+        )
         deployment = deployment_view(rows.deployment, rows.releases, done, scaled, rows.rollout)
     return Environment(
         project=environment.project,

@@ -6,8 +6,8 @@ import structlog
 
 from halage.base.database import Database, Transaction
 from halage.base.errors import Invalid
+from halage.environment.autoscaling.presets import expression_problem
 from halage.environment.service import Environments
-from halage.monitor.metrics.reading import read_expression
 from halage.pipeline import ledger, store
 from halage.pipeline.model import Run, RunState, StageKind, StageState
 from halage.pipeline.progress import Remarks, progress_lines
@@ -58,7 +58,7 @@ class Trigger:
         site: Site | None = None
         problem = ""
         try:
-            site = read_site(tree, types=self._types, read_expression=read_expression)
+            site = read_site(tree, types=self._types, read_expression=expression_problem)
         except Invalid as error:
             problem = error.message
         if site is not None:

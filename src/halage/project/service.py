@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
 
 from halage.access.model import Role
 from halage.access.service import Access
@@ -67,8 +68,8 @@ class Projects:
 
     async def list(self, visible: Collection[str] | None = None) -> Sequence[Project]:
         """Projects by name; `visible` None means all."""
-        rows = await self._database.run(store.project_rows)
-        return [await self._project(row.name) for row in rows if visible is None or row.name in visible]
+        rows = await self._database.run(store.project_rows_with_site)
+        return [_shown(row) for row in rows if visible is None or row.name in visible]
 
     async def show(self, name: str) -> Overview:
         """Everything of one project."""
@@ -96,8 +97,12 @@ class Projects:
         await self._database.run(store.delete_project, name, actor)
 
     async def _project(self, name: str) -> Project:
-        row = await self._database.run(store.project_row, name)
-        if row is None:
+        rows = await self._database.run(store.project_rows_with_site, name)
+        if not rows:
             raise NoSuchProject(f"there is no project {name}", project=name)
-        kind = await self._database.run(store.latest_kind, name)
-        return Project(row.name, kind, row.created_at, row.created_by)
+        return _shown(rows[0])
+
+
+def _shown(row: Any) -> Project:
+    kind = row.site["kind"] if row.site else None
+    return Project(row.name, kind, row.created_at, row.created_by)

@@ -30,9 +30,19 @@ def project_row(tx: Transaction, name: str) -> Row[Any] | None:
     return tx.execute(select(projects_table).where(projects_table.c.name == name)).one_or_none()
 
 
-def project_rows(tx: Transaction) -> list[Row[Any]]:
-    """All projects by name."""
-    return list(tx.execute(select(projects_table).order_by(projects_table.c.name)))
+def project_rows_with_site(tx: Transaction, name: str | None = None) -> list[Row[Any]]:
+    """All projects by name (or one, if it is there), each with the `site` of its last commit that has one."""
+    latest = (
+        select(runs_table.c.site)
+        .where(runs_table.c.project == projects_table.c.name, runs_table.c.site.is_not(None))
+        .order_by(runs_table.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(projects_table, latest.label("site")).order_by(projects_table.c.name)
+    if name is not None:
+        query = query.where(projects_table.c.name == name)
+    return list(tx.execute(query))
 
 
 def delete_project(tx: Transaction, name: str, actor: str) -> None:
@@ -41,10 +51,3 @@ def delete_project(tx: Transaction, name: str, actor: str) -> None:
     before = {"created_by": row.created_by, "created_at": row.created_at} if row is not None else None
     tx.execute(delete(projects_table).where(projects_table.c.name == name))
     tx.record("project:Delete", actor=actor, subject=f"project/{name}", project=name, before=before)
-
-
-def latest_kind(tx: Transaction, name: str) -> str | None:
-    """The kind of a project's last commit that could be understood."""
-    query = select(runs_table.c.site).where(runs_table.c.project == name, runs_table.c.site.is_not(None))
-    document = tx.execute(query.order_by(runs_table.c.id.desc()).limit(1)).scalar()
-    return document["kind"] if document else None

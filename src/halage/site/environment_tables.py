@@ -204,12 +204,12 @@ class BalancerTable(GroupTable):
     """`off`, `on`, or `redirect`, which sends HTTP on to HTTPS."""
     stickiness: bool = False
     """A cookie leads a visitor to the same instance while it serves."""
-    connect_timeout: Seconds = Field(default=5.0, ge=0.1, le=300)
+    connect_timeout: Seconds = Field(default=2.0, ge=0.1, le=300)
     """How long a connection to an instance may take."""
     request_timeout: Seconds = Field(default=60.0, ge=0.1, le=3600)
-    """How long an instance may take to begin its answer."""
-    idle_timeout: Seconds = Field(default=60.0, ge=1, le=3600)
-    """How long a connection may be silent."""
+    """How long an instance may take to begin its answer, and be silent within it."""
+    idle_timeout: Seconds = Field(default=3600.0, ge=1, le=DAY_S)
+    """How long both sides of a WebSocket may be silent."""
     slow_start: Seconds = Field(default=0.0, ge=0, le=3600)
     """How long a new instance takes until it gets its whole share of requests."""
     queue_timeout: Seconds = Field(default=10.0, ge=0, le=300)

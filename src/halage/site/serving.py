@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,6 +105,12 @@ def start_line(start: str) -> str:
     return f"{words['assignments']}exec {start[words.end('assignments') :]}"
 
 
+def process(site: Site, place: Place, command: str) -> Serving:
+    """What runs a command in the release as an instance would be: a worker, or a question to the site."""
+    lines = [*_preparation(site, place), start_line(command)]
+    return Serving(("sh", "-c", "\n".join(lines)), {}, instance_environment(site, place))
+
+
 def release_step(site: Site, place: Place) -> Serving | None:
     """What runs once for the release before its first instance; None when the site names nothing."""
     if site.run.release_command is None:
@@ -112,6 +118,23 @@ def release_step(site: Site, place: Place) -> Serving | None:
     lines = [*_preparation(site, place), site.run.release_command]
     environment = instance_environment(site, place)
     return Serving(("sh", "-c", "\n".join(lines)), {}, environment)
+
+
+_OWN_SHELL = """\
+export PS1="$HALAGE_PROJECT/$HALAGE_ENVIRONMENT v$HALAGE_RELEASE $ "
+if command -v bash >/dev/null; then exec bash --noprofile --norc; fi
+exec sh"""
+"""Nobody's own settings are read: the home is a fresh directory, or that of an instance."""
+
+
+def one_off(site: Site, place: Place, command: Sequence[str]) -> Serving:
+    """What runs a command once where an instance would run; without a command, a shell.
+
+    Nothing of the command is read by the shell that prepares the directories.
+    """
+    lines = [*_preparation(site, place), 'exec "$@"' if command else _OWN_SHELL]
+    words = ("sh", "-c", "\n".join(lines), "sh", *command)
+    return Serving(words, {}, instance_environment(site, place))
 
 
 def instance_environment(site: Site, place: Place) -> dict[str, str]:

@@ -28,7 +28,8 @@ class Trigger:
     name: str
     kind: TriggerKind
     expression: str = ""
-    """Of a step and a target: an expression over metrics, in the environment's own dimensions."""
+    """Of a step and a target: an expression over metrics, in the environment's own dimensions; or one of the
+    words `requests`, `in_flight`, `queue`, `cpu`, `memory`, `latency`."""
     period_s: float = 60.0
     breach_s: float = 60.0
     """How long a threshold must be passed without a break before it counts."""
@@ -38,7 +39,8 @@ class Trigger:
     remove: int = 1
     target: float | None = None
     per_instance: bool = True
-    """Of a target: whether the value is that of one instance (requests) or of all (latency)."""
+    """Of a target: whether it is what one instance takes of an amount of all (requests a second, requests in
+    flight), or a level that all have in common (CPU in per cent, latency). A preset knows it by itself."""
     command: str | None = None
     url: str | None = None
     """Of a queue: what prints, or answers with, its length as a number."""
@@ -72,6 +74,11 @@ class ScalingPlan:
     suspended: tuple[str, ...] = ()
     """`out`, `in`, `schedule`, `replace`: what is not done for now."""
 
+    def within(self, instances: int) -> int:
+        """A number of instances within the limits that are set; the minimum counts before the maximum."""
+        number = instances if self.maximum is None else min(instances, self.maximum)
+        return number if self.minimum is None else max(number, self.minimum)
+
 
 # -- 2. instances (the type and the number stay in EnvironmentPlan)
 
@@ -86,6 +93,11 @@ class ProcessKind:
     instances: int = 1
     type: str | None = None
     scaling: ScalingPlan | None = None
+
+    @property
+    def planned(self) -> int:
+        """How many there are unless something else was asked for: the number, within its limits."""
+        return self.instances if self.scaling is None else self.scaling.within(self.instances)
 
 
 # -- 4. deployments

@@ -18,6 +18,7 @@ from halage.web.api import (
     dashboards,
     environments,
     events,
+    executions,
     health,
     jobs,
     logs,
@@ -26,12 +27,14 @@ from halage.web.api import (
     projects,
     rollouts,
     runs,
+    scaling,
     server,
     settings,
 )
 from halage.web.api.address import each_member_once
 from halage.web.api.answers import problem_schema
 from halage.web.api.schemas import JobLine
+from halage.web.api.schemas_executions import CommandExit, OutputPiece
 from halage.web.authentication import Authentication
 from halage.web.console import console_router
 from halage.web.envelope import BodyLimit, Envelope
@@ -53,7 +56,9 @@ _ROUTERS = (
     environments.router,
     environments.deployments_router,
     health.router,
+    scaling.router,
     rollouts.router,
+    executions.router,
     events.router,
     metrics.router,
     metric_intake.router,
@@ -97,6 +102,7 @@ def create_api() -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, dependencies=[Depends(each_member_once)])
     app.include_router(metric_intake.root_router)
+    app.include_router(executions.socket_router, prefix=PREFIX)
     app.add_exception_handler(HalageError, on_halage_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
@@ -134,6 +140,8 @@ def _write_openapi(app: FastAPI) -> dict[str, Any]:
     )
     schemas = document["components"]["schemas"]
     schemas["Problem"] = problem_schema()
+    schemas["OutputPiece"] = OutputPiece.model_json_schema(mode="serialization")
+    schemas["CommandExit"] = CommandExit.model_json_schema(mode="serialization")
     schemas["JobLine"] = JobLine.model_json_schema(mode="serialization")
     # Our own handler answers invalid requests with a problem document, not with FastAPI's.
     schemas.pop("HTTPValidationError", None)

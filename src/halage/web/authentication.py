@@ -5,11 +5,13 @@ to ask is closed, not open.
 """
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from fastapi.security import APIKeyCookie, HTTPBearer
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from halage.access.errors import Forbidden
 from halage.access.model import Principal
 from halage.base.errors import HalageError
 from halage.base.origin import coming_from
@@ -47,16 +49,18 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through once it is known who calls."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         if not _is_closed(scope["path"]):
             with coming_from(_origin(scope)):
                 await self._app(scope, receive, send)
             return
-        request = Request(scope)
+        request = HTTPConnection(scope)
         try:
-            principal = await authenticate(self._services, request, method=scope["method"])
+            principal = await authenticate(self._services, request, method=scope.get("method", "GET"))
+            if scope["type"] == "websocket" and principal.via == "session":
+                _check_page(self._services, request)
         except HalageError as error:
             await answer_error(error, scope["path"])(scope, receive, send)
             return
@@ -84,13 +88,23 @@ async def authenticate(services: Services, connection: HTTPConnection, *, method
     return principal
 
 
-def recheck(services: Services, request: Request) -> Callable[[], Awaitable[None]]:
+def recheck(services: Services, request: HTTPConnection) -> Callable[[], Awaitable[None]]:
     """A check that the request's credential is still good, for answers that take long."""
 
     async def check() -> None:
         request.state.principal = await authenticate(services, request, method="GET")
 
     return check
+
+
+def _check_page(services: Services, connection: HTTPConnection) -> None:
+    """Raise Forbidden unless a page of ours opens the WebSocket: a browser sends cookies to any that asks."""
+    origin = urlsplit(connection.headers.get("origin", ""))
+    if origin.netloc not in (connection.headers.get("host", ""), urlsplit(services.public_url).netloc):
+        raise Forbidden(
+            f"A page of {origin.netloc or 'no known address'} may not open this with your session: "
+            "use the console, or an API token."
+        )
 
 
 def _is_closed(path: str) -> bool:

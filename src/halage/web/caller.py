@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Request, Security
+from starlette.requests import HTTPConnection
 
 from halage.access.model import Principal
 from halage.access.rules import check, is_allowed, visible_projects
@@ -13,15 +14,15 @@ from halage.web.services import Services
 from halage.web.streams import EventStream, Produce
 
 
-def services_of(request: Request) -> Services:
+def services_of(connection: HTTPConnection) -> Services:
     """The services that the application was made with."""
-    return cast(Services, request.app.state.services)
+    return cast(Services, connection.app.state.services)
 
 
 class Caller:
-    """The principal of one request, and what it may do."""
+    """The principal of one request (or WebSocket), and what it may do."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: HTTPConnection) -> None:
         self._request = request
 
     @property

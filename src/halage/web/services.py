@@ -11,6 +11,9 @@ from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
 from halage.environment.configure import EnvironmentSettings
+from halage.environment.executions import Executions
+from halage.environment.making import EnvironmentMaking
+from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
 from halage.monitor.alarms.service import Alarms
@@ -32,7 +35,10 @@ class Services:
     builds: Builds
     certificates: CertificateDesk
     environments: Environments
+    scaling: Scaling
     settings: EnvironmentSettings
+    executions: Executions
+    making: EnvironmentMaking
     metrics: Metrics
     pipeline: Pipeline
     projects: Projects

@@ -8,15 +8,15 @@ from typing import Protocol
 
 import pytest
 
-from halage.compute.driver import ComputeDriver, FollowsOutput, HasAbilities, MeasuresMany
+from halage.compute.driver import ComputeDriver, FollowsOutput, HasAbilities, MeasuresMany, RunsAttached
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.errors import NoSuchUnit, StartFailed
-from halage.compute.model import Sandbox, UnitSpec
+from halage.compute.model import Sandbox, Stream, TerminalSize, UnitSpec
 from tests.components.compute.units import unit_of
 
 
-class FullDriver(ComputeDriver, FollowsOutput, HasAbilities, MeasuresMany, Protocol):
+class FullDriver(ComputeDriver, FollowsOutput, HasAbilities, MeasuresMany, RunsAttached, Protocol):
     """A driver with all optional abilities; both of ours have them."""
 
 
@@ -241,3 +241,70 @@ async def test_a_sandboxed_unit_runs_as_well(stage: Stage) -> None:
     await stage.driver.start(spec)
     assert (await stage.driver.wait(spec.id)).code == 0
     assert (await stage.driver.read(spec.id)).data == b"inside"
+
+
+async def test_an_attached_unit_gives_its_output_to_who_started_it(stage: Stage) -> None:
+    spec = stage.printing("hello", then_exit=7)
+    ends = await stage.driver.attach(spec)
+    assert await ends.read(Stream.OUTPUT) == b"hello"
+    assert await ends.read(Stream.OUTPUT) == b""
+    assert await ends.read(Stream.ERRORS) == b""
+    assert (await stage.driver.wait(spec.id)).code == 7
+    assert (await stage.driver.read(spec.id)).data == b""
+    ends.close()
+    ends.close()
+    await stage.driver.remove(spec.id)
+    assert await stage.driver.list() == []
+
+
+async def test_an_attached_unit_is_stopped_as_any_other(stage: Stage) -> None:
+    spec = stage.endless()
+    ends = await stage.driver.attach(spec, TerminalSize(100, 30))
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(ends.read(Stream.OUTPUT))
+        exit_ = await stage.driver.stop(spec.id, 5.0)
+    assert exit_ is not None
+    assert exit_.code == 143
+    assert reading.result() == b""
+    await ends.write(b"too late\n")
+    ends.close()
+
+
+async def test_who_reads_is_woken_when_the_ends_are_let_go(stage: Stage) -> None:
+    spec = stage.endless()
+    ends = await stage.driver.attach(spec)
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(ends.read(Stream.OUTPUT))
+        await asyncio.sleep(0.01)
+        ends.close()
+    assert reading.result() == b""
+    await stage.driver.stop(spec.id, 0.0)
+
+
+async def test_nobody_attaches_to_a_host_that_has_ended(stage: Stage) -> None:
+    host = stage.printing("", then_exit=0)
+    await stage.driver.start(host)
+    await stage.driver.wait(host.id)
+    with pytest.raises(NoSuchUnit):
+        await stage.driver.attach(stage.endless(), host=host.id)
+    with pytest.raises(NoSuchUnit):
+        await stage.driver.attach(stage.endless(), host="nobody")
+    assert [unit.id for unit in await stage.driver.list()] == [host.id]
+
+
+async def test_a_guest_ends_with_its_host_and_not_the_other_way_round(stage: Stage) -> None:
+    host, first, second = stage.endless(), stage.endless(), stage.endless()
+    await stage.driver.start(host)
+    for guest in (first, second):
+        ends = await stage.driver.attach(guest, host=host.id)
+        ends.close()
+    await stage.driver.stop(first.id, 0.0)
+    assert {unit.id for unit in await stage.driver.list() if unit.is_running} == {host.id, second.id}
+    await stage.driver.stop(host.id, 0.0)
+    assert (await stage.driver.wait(second.id)).code != 0
+
+
+async def test_an_attached_start_that_fails_leaves_nothing(stage: Stage) -> None:
+    with pytest.raises(StartFailed):
+        await stage.driver.attach(stage.unstartable())
+    assert await stage.driver.list() == []

@@ -28,6 +28,7 @@ RULED = {
     "disable_alarm",
     "create_dashboard",
     "change_dashboard",
+    "simulate_scaling",
     "change_settings",
 }
 """Operations of which no schema can say what is good: texts in a language of their own, moments that

@@ -8,7 +8,7 @@ from halage.balancer.drivers.haproxy.layout import (
     arrange,
     first_layout,
     layout_from_document,
-    layout_to_document,
+    layout_to_json,
 )
 from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target, Timeouts
 
@@ -91,7 +91,7 @@ def test_layout_is_read_as_it_was_written() -> None:
     )
     layout = arrange(first_layout(), [full]).layout.with_target("shop.prod", Placed(ONE, True))
     layout = replace(layout, generation=7)
-    document = json.dumps(layout_to_document(layout))
+    document = layout_to_json(layout)
     assert "key" not in document.replace("routes", "")
     assert layout_from_document(json.loads(document), lambda _: full.certificate) == layout
 
@@ -107,3 +107,22 @@ def test_first_route_with_https_needs_a_reload_and_the_second_does_not() -> None
     second = replace(secure, name="blog.prod", hosts=("blog.example",))
     assert not arrange(opened.layout, [secure, second]).needs_reload
     assert arrange(opened.layout, [SHOP]).layout.is_secure
+
+
+def test_a_changed_target_makes_the_text_of_its_own_route_anew_and_no_other() -> None:
+    routes = [Route(f"shop.{name}", (f"{name}.example.org",)) for name in ("dev", "preprod", "prod")]
+    layout = arrange(first_layout(), routes).layout
+    for route in routes:
+        layout = layout.with_target(route.name, Placed(Target(f"i-{route.name}", "127.0.0.1", 20000)))
+    layout_to_json(layout)
+    before = dict(layout.texts)
+    changed = layout.with_target("shop.prod", Placed(Target("i-2", "127.0.0.1", 20001), is_draining=True))
+    assert layout_from_document(json.loads(layout_to_json(changed)), _none) == changed
+    assert {name for name, text in changed.texts.items() if text is not before[name]} == {"shop.prod"}
+    assert layout_from_document(json.loads(layout_to_json(layout)), _none) == layout, "the former one, too"
+    moved = arrange(changed, [*routes[:2], Route("shop.prod", ("www.example.org",))]).layout
+    assert layout_from_document(json.loads(layout_to_json(moved)), _none) == moved
+
+
+def _none(name: str) -> None:
+    return None

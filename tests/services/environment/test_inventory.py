@@ -83,6 +83,34 @@ async def test_without_a_change_nothing_is_asked_and_the_copy_is_the_same(
     assert len(statements) <= 5, statements
 
 
+async def test_a_change_in_one_environment_is_asked_of_that_one_alone(
+    plane: ControlPlane, inventory: EnvironmentInventory, ground: Ground
+) -> None:
+    """What a fleet costs grows with what happens in it, not with that times its size."""
+    await plane.deploy_whole(SITE)
+    for number in range(50):
+        await plane.environments.create(f"other-{number:02}", [EnvironmentPlan("prod"), EnvironmentPlan("a")])
+    before = await inventory.environments()
+    asked: list[object] = []
+
+    @event.listens_for(ground.database.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, _statement: str, parameters: object, *_: object) -> None:
+        if parameters:  # BEGIN has none
+            asked.append(parameters)
+
+    await plane.environments.scale("other-07", "prod", 3, actor="ada")
+    asked.clear()
+    after = await inventory.environments()
+    assert asked and all("other-07" in str(each) for each in asked), asked
+    assert after == before, "in the same order"
+    assert [mine for mine, its in zip(before, after, strict=True) if mine is not its] == [
+        each for each in before if (each.project, each.name) == ("other-07", "prod")
+    ]
+    await plane.environments.create("other-03", [EnvironmentPlan("b")])
+    await plane.environments.delete("other-05")
+    assert await inventory.environments() == await _inventory(plane).environments()
+
+
 async def test_every_change_is_seen_at_the_next_call(
     plane: ControlPlane, inventory: EnvironmentInventory, ground: Ground
 ) -> None:

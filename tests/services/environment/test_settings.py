@@ -265,3 +265,17 @@ async def test_a_restart_keeps_what_is_set(ground: Ground) -> None:
         assert (await _setting(plane, "run.metrics")).source == "server"
         await plane.settings.change(*PROD, Wish(unset=("run.metrics",)), actor="ada")
         assert (await _setting(plane, "run.metrics")).value is None
+
+
+async def test_settings_whose_deployment_is_refused_are_taken_back(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        await plane.environments.scale(*PROD, 1, actor="ada")
+        # what is live is set all the same: no instance is replaced by that policy yet
+        assert (await _deployed(plane, await _set(plane, deployments__policy="rolling"))).state.is_final
+        assert (await _setting(plane, "deployments.policy")).value == "rolling"
+        refused = await _deployed(plane, await _set(plane, type="small"))
+        assert refused.state is DeploymentState.FAILED and refused.reason.startswith("refused: ")
+        setting = await _setting(plane, "type")
+        assert (setting.value, setting.source) == ("micro", "default")
+        assert (await plane.settings.history(*PROD))[0].by == "halage"

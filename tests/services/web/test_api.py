@@ -15,11 +15,19 @@ EXAMPLES = {
     "{run}": "1",
     "{job}": "1",
     "{deployment}": "1",
-    "{instance}": "i-1",
     "{user}": "dev",
     "{variable}": "KEY",
     "{token_id}": "tok-1",
+    "{instance}": "i-1",
 }
+BODIES = {
+    "/scale": {"instances": 2},
+    "/suspended": {"suspended": []},
+    "/protection": {"is_protected": True},
+    "/simulate": {"capacity": 10},
+    "/exec": {"command": ["ls"]},
+}
+"""By the end of the path, where a body is needed."""
 
 
 def _address(template: str) -> str:
@@ -50,7 +58,8 @@ async def test_no_route_lets_in_someone_without_a_role(world: World) -> None:
             named = any(part in path for part in ("{project}", "{run}", "{job}", "{deployment}"))
             for method in operations if named else ():
                 member = {"role": "viewer"} if "members" in path else {"value": "x"}
-                body = member if method == "put" else {"instances": 2} if path.endswith("/scale") else None
+                body = next((body for end, body in BODIES.items() if path.endswith(end)), None)
+                body = body or (member if method == "put" else None)
                 answer = await client.request(method, _address(path), json=body)
                 assert answer.status_code == 404, (method, path, answer.text)
                 there = answer.json()
@@ -79,10 +88,13 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/runs/1/cancel", None),
         ("post", "/runs/1/retry", None),
         ("post", "/projects/shop/environments/prod/restart", None),
+        ("post", "/projects/shop/environments/prod/exec", {"command": ["ls"]}),
         ("post", "/projects/shop/environments/prod/rollback", None),
         ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
         ("post", "/projects/shop/environments/prod/instances/i-1/take-out", None),
         ("post", "/projects/shop/environments/prod/instances/i-1/put-back", None),
+        ("put", "/projects/shop/environments/prod/scaling/suspended", {"suspended": ["in"]}),
+        ("put", "/projects/shop/environments/prod/instances/i-1/protection", {"is_protected": True}),
         ("put", "/projects/shop/environments/prod/variables/KEY", {"value": "x"}),
         ("delete", "/projects/shop", None),
         ("put", "/projects/shop/members/dev", {"role": "admin"}),

@@ -24,6 +24,7 @@ from halage.compute.model import STANDARD_TYPES
 from halage.environment.certificates.keeper import Certificates
 from halage.environment.configure import EnvironmentSettings
 from halage.environment.health_tables import HealthSpan
+from halage.environment.making import EnvironmentTemplate, Made
 from halage.environment.model import (
     Cause,
     Colour,
@@ -66,8 +67,10 @@ from halage.site.settings import Https as PlannedHttps
 from halage.web.app import create_app
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
+from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
 from tests.services.monitor.intake.stage import KEYS, HandInventory, MemoryStore
+from tests.services.web.scalings import FakeScaling
 
 NOW = 1_700_000_000.25
 BASE = "http://halage.test"
@@ -226,7 +229,9 @@ class FakeEnvironments:
         await self.show(project, name)
         return a_deployment(kind="restart")
 
-    async def scale(self, project: str, name: str, instances: int | None, *, actor: str) -> Environment:
+    async def scale(
+        self, project: str, name: str, instances: int | None, *, process: str = "web", actor: str
+    ) -> Environment:
         if instances is not None and instances > 100:
             raise Invalid("An environment has 1 to 100 instances.")
         self.calls.append(("scale", project, name, instances, actor))
@@ -288,6 +293,36 @@ class FakeEnvironments:
 
     async def unset_variable(self, project: str, name: str, variable: str, *, actor: str) -> None:
         await self.show(project, name)
+
+
+@dataclass
+class FakeMaking:
+    """Knows prod of shop, and one template of it."""
+
+    async def clone(self, project: str, name: str, new: str, *, actor: str) -> Made:
+        return await self.create(project, new, template=None, actor=actor)
+
+    async def create(self, project: str, new: str, *, template: str | None, actor: str) -> Made:
+        if new == "prod":
+            raise Conflict("shop has an environment prod already; choose another name")
+        return Made(project, new, None)
+
+    async def rebuild(self, project: str, name: str, *, actor: str) -> int:
+        return 1
+
+    async def terminate(self, project: str, name: str, *, actor: str) -> None:
+        return None
+
+    async def save_template(
+        self, project: str, name: str, template: str, *, actor: str
+    ) -> EnvironmentTemplate:
+        return EnvironmentTemplate(project, template, {"type": "small"}, NOW, actor)
+
+    async def templates(self, project: str) -> list[EnvironmentTemplate]:
+        return [EnvironmentTemplate(project, "big", {"type": "small"}, NOW, "ada")]
+
+    async def delete_template(self, project: str, template: str, *, actor: str) -> None:
+        return None
 
 
 @dataclass
@@ -418,7 +453,10 @@ async def make_world(directory: Path) -> World:
         builds=cast(Any, builds),
         certificates=await make_certificate_desk(database, clock, access),
         environments=cast(Any, environments),
+        scaling=cast(Any, FakeScaling()),
         settings=await make_settings(database, access),
+        executions=cast(Any, ScriptedExecutions()),
+        making=cast(Any, FakeMaking()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, projects),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from halage.base.clock import Clock, SystemClock
 from halage.compute.abilities import Abilities, Ability
 from halage.compute.errors import NoSuchUnit, StartFailed
-from halage.compute.model import Exit, Output, UnitSpec, UnitStatus, Usage
+from halage.compute.model import Exit, Output, Stream, TerminalSize, UnitSpec, UnitStatus, Usage
 
-_TERMINATED = 143
+_TERMINATED, _KILLED = 143, 137
 _USED = Usage(cpu_s=0.1, memory_bytes=8_000_000, peak_memory_bytes=9_000_000, processes=1)
 _YES = Ability(True)
 
@@ -49,6 +49,52 @@ class _Unit:
         self.changed = asyncio.Event()
 
 
+class MemoryAttached:
+    """The ends of a unit that runs nothing: what it was told, and what the test lets it print."""
+
+    def __init__(self, unit: _Unit, terminal: TerminalSize | None, host: str | None) -> None:
+        self._unit = unit
+        self._offset = 0
+        self.terminal = terminal
+        self.host = host
+        self.input = b""
+        self.has_input_ended = False
+        self.is_closed = False
+
+    async def read(self, stream: Stream) -> bytes:
+        """What it printed since the last call."""
+        unit = self._unit
+        while not self.is_closed and unit.exit is None and not self._new(stream):
+            await unit.changed.wait()
+        new = b"" if self.is_closed else self._new(stream)
+        self._offset += len(new)
+        return new
+
+    def _new(self, stream: Stream) -> bytes:
+        return self._unit.output[self._offset :] if stream is Stream.OUTPUT else b""
+
+    async def write(self, data: bytes) -> None:
+        """Note what it is told."""
+        await asyncio.sleep(0)
+        self.input += data
+        self._unit.change()
+
+    def end_input(self) -> None:
+        """Note that it is told no more."""
+        self.has_input_ended = True
+        self._unit.change()
+
+    def resize(self, size: TerminalSize) -> None:
+        """Note the size of its terminal."""
+        if self.terminal is not None:
+            self.terminal = size
+
+    def close(self) -> None:
+        """Read no more."""
+        self.is_closed = True
+        self._unit.change()
+
+
 class MemoryDriver:
     """A ComputeDriver that runs nothing. Make services anew around the same one to test restarts."""
 
@@ -62,6 +108,8 @@ class MemoryDriver:
         self.calls: list[tuple[str, str]] = []
         """Every call that changes something, in order: ("start", unit id), ("stop", ...), ("remove", ...)."""
         self.abilities = Abilities(_YES, _YES, _YES, _YES, _YES, _YES)
+        self.attached: dict[str, MemoryAttached] = {}
+        """The ends of units that were attached, by their ids."""
 
     def script(self, unit_id: str, script: Script) -> None:
         """Say beforehand what that unit will do."""
@@ -74,6 +122,11 @@ class MemoryDriver:
     def running(self) -> builtins.list[str]:
         """The ids of the units that run."""
         return [unit_id for unit_id, unit in self._units.items() if unit.exit is None]
+
+    def is_running(self, unit_id: str) -> bool:
+        """Whether that unit runs; False for one that is not known."""
+        unit = self._units.get(unit_id)
+        return unit is not None and unit.exit is None
 
     def print(self, unit_id: str, data: bytes) -> None:
         """Let a running unit write."""
@@ -91,6 +144,9 @@ class MemoryDriver:
         if unit.exit is None:
             unit.exit = Exit(code, self._clock.now(), out_of_memory)
             unit.change()
+            for guest_id, ends in tuple(self.attached.items()):
+                if ends.host == unit_id and guest_id in self._units:
+                    self.end(guest_id, _KILLED)
 
     async def start(self, spec: UnitSpec) -> UnitStatus:
         """Start the unit. Raises StartFailed if its script says so, IllegalOrder for an id used before."""
@@ -111,6 +167,18 @@ class MemoryDriver:
         await asyncio.sleep(0)
         return self._units[spec.id].status
 
+    async def attach(
+        self, spec: UnitSpec, terminal: TerminalSize | None = None, host: str | None = None
+    ) -> MemoryAttached:
+        """Start it with its ends in the caller's hands. Raises StartFailed, NoSuchUnit, IllegalOrder."""
+        if spec.id in self._units:
+            raise IllegalOrder(f"{spec.id} is known: nobody attaches to it")
+        if host is not None and self._find(host).exit is not None:
+            raise NoSuchUnit(f"There is no unit {host} that runs.", unit=host)
+        await self.start(spec)
+        self.attached[spec.id] = MemoryAttached(self._units[spec.id], terminal, host)
+        return self.attached[spec.id]
+
     async def list(self) -> builtins.list[UnitStatus]:
         """Every unit that was started and not removed."""
         return [unit.status for unit in self._units.values()]
@@ -124,7 +192,7 @@ class MemoryDriver:
 
     async def read(self, unit_id: str, offset: int = 0, limit: int = 65536) -> Output:
         """A piece of its output. Raises NoSuchUnit."""
-        output = self._find(unit_id).output
+        output = self._find(unit_id).output if unit_id not in self.attached else b""
         start = max(0, len(output) + offset) if offset < 0 else offset
         data = output[start : start + limit]
         return Output(data, start, start + len(data))

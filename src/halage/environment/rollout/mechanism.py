@@ -68,7 +68,7 @@ def _after_draining(instance: InstanceFacts, course: Course) -> InstanceState:
 
 def _unneeded(mine: tuple[InstanceFacts, ...], wanted: int) -> list[InstanceFacts]:
     """Of more instances than are wanted, those that serve nobody yet: the last ones made first."""
-    idle = [each for each in mine if each.state is not InstanceState.SERVING]
+    idle = [each for each in mine if each.state is not InstanceState.SERVING and not each.is_protected]
     # One that keeps dying is no use to wait for.
     idle.sort(key=lambda each: each.strikes > 0)
     surplus = max(len(mine) - wanted, 0)
@@ -160,4 +160,5 @@ def _surplus(situation: Situation, sides: Sides) -> InstanceFacts | None:
     serving = [each for each in sides.mine if each.state is InstanceState.SERVING]
     if len(serving) <= situation.wanted or any(each.died or not each.is_known for each in serving):
         return None
-    return min(serving, key=lambda each: each.is_up)
+    spare = [each for each in serving if not each.is_protected]
+    return min(spare, key=lambda each: each.is_up, default=None)

@@ -109,7 +109,7 @@ def switch_live(tx: Transaction, row: Any) -> bool:
         return False
     table = store.instances_table
     serving = (table.c.project == row.project, table.c.environment == row.environment)
-    of_old = (*serving, table.c.release_id == old.id, table.c.state.not_in(store.ENDED_INSTANCES))
+    of_old = (*serving, table.c.release_id == old.id, table.c.state.in_(store.LIVING_INSTANCES))
     # The directory that they run in is that of the release that they were started for.
     first = table.c.started_release_id.is_(None)
     tx.execute(update(table).where(*of_old, first).values(started_release_id=old.id))
@@ -151,11 +151,14 @@ def take_back(tx: Transaction, row: Any, state: DeploymentState) -> None:
     unless somebody has set something else meanwhile.
     """
     is_over = state in (DeploymentState.ROLLED_BACK, DeploymentState.FAILED)
-    if row.kind not in (KIND, "rollback") or not is_over or row.previous_release_id is None:
-        return
     place = (row.project, row.environment)
+    environment = store.environment_row(tx, place)
+    # One that was refused has not begun: what serves is what it would have come from.
+    serving = row.previous_release_id or (environment.current_release_id if environment else None)
+    if row.kind not in (KIND, "rollback") or not is_over or serving is None:
+        return
     failed = Configuration.from_document(store.release_row(tx, row.release_id).configuration)
     if failed.settings == tables.settings_now(tx, place):
-        previous = store.release_row(tx, row.previous_release_id)
+        previous = store.release_row(tx, serving)
         words = state.value.replace("_", " ")
         return_to(tx, place, previous, _ACTOR, f"deployment {row.id} {words}: {row.reason}"[:500])

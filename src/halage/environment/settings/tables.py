@@ -37,6 +37,20 @@ changes_table = Table(
 )
 
 
+templates_table = Table(
+    "environment_templates",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("settings", Document, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(100), nullable=False),
+)
+
+cursor_table = Table("notice_cursor", metadata, Column("told_until", Integer, primary_key=True))
+"""The last entry of the journal that people were told of."""
+
+
 def settings_now(tx: Transaction, place: Place) -> dict[str, Any]:
     """What is set on the server in an environment, by path."""
     table = settings_table
@@ -88,3 +102,8 @@ def forget_settings(tx: Transaction, project: str, environment: str | None = Non
         if environment is not None:
             query = query.where(table.c.environment == environment)
         tx.execute(query)
+
+
+def forget_templates(tx: Transaction, project: str) -> None:
+    """Remove the templates of a project."""
+    tx.execute(delete(templates_table).where(templates_table.c.project == project))

@@ -200,6 +200,13 @@ OWN_METRICS: tuple[Metric, ...] = (
         (*_ENVIRONMENT, "domain"),
         "Days until the certificate of a domain name ends.",
     ),
+    Metric(
+        "environment_queue_length",
+        GAUGE,
+        "jobs",
+        (*_ENVIRONMENT, "trigger"),
+        "Length of a queue that its workers are scaled by, as the trigger's command or URL tells it.",
+    ),
     *(Metric(f"machine_{name}", kind, unit, own, text) for name, kind, unit, own, text in _MACHINE),
     *(Metric(f"halage_{name}", kind, unit, own, text) for name, kind, unit, own, text in _HALAGE),
 )

@@ -79,13 +79,17 @@ async def roll_back_environment(
     return schemas.Deployment.of(deployment)
 
 
-@router.post("/{environment}/scale", operation_id="scale_environment", status_code=202)
+@router.post(
+    "/{environment}/scale", operation_id="scale_environment", status_code=202, responses=problems(409)
+)
 async def scale_environment(
     project: ProjectName, environment: EnvironmentName, body: ScaleWanted, caller: Signed, door: Door
 ) -> schemas.Environment:
     """Have so many instances from now on, without a deployment; null: as many as halage.toml says."""
     caller.must_in(project, "environment:Scale", environment)
-    shown = await door.environments.scale(project, environment, body.instances, actor=caller.name)
+    shown = await door.environments.scale(
+        project, environment, body.instances, process=body.process, actor=caller.name
+    )
     return schemas.Environment.of(shown)
 
 

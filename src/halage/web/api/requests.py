@@ -164,7 +164,10 @@ class PlanWanted(RequestBody):
 class ScaleWanted(RequestBody):
     """How many instances there shall be; null: as many as halage.toml says."""
 
-    instances: Annotated[int, Field(ge=1, le=100), BeforeValidator(is_number)] | None
+    instances: Annotated[int, Field(ge=0, le=100), BeforeValidator(is_number)] | None
+    process: str = Field(
+        default="web", pattern=_NAME, description="The kind of process; only workers may be none."
+    )
 
 
 class VariableWanted(RequestBody):

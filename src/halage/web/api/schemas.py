@@ -199,6 +199,8 @@ class Instance(View):
     check: str
     is_up: bool
     requests: int
+    process: str = Field(description="Its kind: `web` gets requests, workers get none.")
+    is_protected: bool = Field(description="Scaling does not take it away.")
 
 
 class Phase(View):

@@ -55,3 +55,21 @@ class PastChange(View):
     reason: str
     differences: list[Difference]
     release: int | None = Field(description="The release that it was first in.")
+
+
+class MadeEnvironment(View):
+    """An environment that was made, and the deployment that fills it."""
+
+    project: str
+    environment: str
+    deployment: Deployment | None
+
+
+class EnvironmentTemplate(View):
+    """Settings under a name, addresses masked."""
+
+    project: str
+    name: str
+    settings: dict[str, Any]
+    created_at: datetime
+    created_by: str

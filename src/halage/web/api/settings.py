@@ -1,17 +1,28 @@
-"""Routes about the settings of an environment: what holds and why, changes, their history."""
+"""Routes about the settings of an environment, and about making environments after others."""
 
+from fastapi import Response
+
+from halage.environment.making import Made
 from halage.environment.settings.model import Wish
 from halage.web.api import schemas_settings as schemas
 from halage.web.api.answers import closed_router, problems
 from halage.web.api.requests import EnvironmentName, Limit, ProjectName
-from halage.web.api.requests_settings import ReleaseNumber, SettingsWanted
+from halage.web.api.requests_settings import (
+    EnvironmentWanted,
+    ReleaseNumber,
+    SettingsWanted,
+    TemplateName,
+    TemplateWanted,
+)
 from halage.web.api.schemas import Deployment
 from halage.web.caller import Door, Signed
+from halage.web.services import Services
 
-router = closed_router("environments", prefix="/projects/{project}/environments/{environment}", also=(404,))
+router = closed_router("environments", prefix="/projects/{project}", also=(404,))
+_HERE = "/environments/{environment}"
 
 
-@router.get("/settings", operation_id="show_settings")
+@router.get(f"{_HERE}/settings", operation_id="show_settings")
 async def show_settings(
     project: ProjectName,
     environment: EnvironmentName,
@@ -24,7 +35,7 @@ async def show_settings(
     return schemas.Settings.of(await door.settings.show(project, environment, release=release))
 
 
-@router.patch("/settings", operation_id="change_settings", responses=problems(409))
+@router.patch(f"{_HERE}/settings", operation_id="change_settings", responses=problems(409))
 async def change_settings(
     project: ProjectName, environment: EnvironmentName, body: SettingsWanted, caller: Signed, door: Door
 ) -> schemas.SettingsChange:
@@ -45,7 +56,7 @@ async def change_settings(
     return schemas.SettingsChange(differences=differences, deployment=deployment)
 
 
-@router.get("/settings/history", operation_id="list_settings_changes")
+@router.get(f"{_HERE}/settings/history", operation_id="list_settings_changes")
 async def list_settings_changes(
     project: ProjectName, environment: EnvironmentName, caller: Signed, door: Door, limit: Limit = 50
 ) -> list[schemas.PastChange]:
@@ -53,3 +64,72 @@ async def list_settings_changes(
     caller.must_in(project, "environment:Show", environment)
     found = await door.settings.history(project, environment, limit=limit)
     return [schemas.PastChange.of(each) for each in found]
+
+
+@router.post("/environments", operation_id="create_environment", status_code=201, responses=problems(409))
+async def create_environment(
+    project: ProjectName, body: EnvironmentWanted, caller: Signed, door: Door
+) -> schemas.MadeEnvironment:
+    """Make an environment: empty, with the settings of a template, or as a clone of another one."""
+    caller.must_in(project, "environment:Create")
+    if body.clone_of is not None:
+        made = await door.making.clone(project, body.clone_of, body.name, actor=caller.name)
+    else:
+        made = await door.making.create(project, body.name, template=body.template, actor=caller.name)
+    return await _made(made, door)
+
+
+@router.delete(_HERE, operation_id="terminate_environment", status_code=204)
+async def terminate_environment(
+    project: ProjectName, environment: EnvironmentName, caller: Signed, door: Door
+) -> Response:
+    """End every instance and remove it with its releases, variables, settings and files. Cannot be undone."""
+    caller.must_in(project, "environment:Terminate", environment)
+    await door.making.terminate(project, environment, actor=caller.name)
+    return Response(status_code=204)
+
+
+@router.post(f"{_HERE}/rebuild", operation_id="rebuild_environment", status_code=202, responses=problems(409))
+async def rebuild_environment(
+    project: ProjectName, environment: EnvironmentName, caller: Signed, door: Door
+) -> Deployment:
+    """End every instance at once and start the release anew; visitors are not served meanwhile."""
+    caller.must_in(project, "environment:Restart", environment)
+    number = await door.making.rebuild(project, environment, actor=caller.name)
+    return Deployment.of(await door.environments.deployment(number))
+
+
+@router.post(f"{_HERE}/settings/template", operation_id="save_template", status_code=201)
+async def save_template(
+    project: ProjectName, environment: EnvironmentName, body: TemplateWanted, caller: Signed, door: Door
+) -> schemas.EnvironmentTemplate:
+    """Keep its settings under a name, to make other environments of."""
+    caller.must_in(project, "environment:Configure", environment)
+    template = await door.making.save_template(project, environment, body.name, actor=caller.name)
+    return schemas.EnvironmentTemplate.of(template)
+
+
+@router.get("/templates", operation_id="list_templates")
+async def list_templates(
+    project: ProjectName, caller: Signed, door: Door
+) -> list[schemas.EnvironmentTemplate]:
+    """The templates of environments."""
+    caller.must_in(project, "environment:Show")
+    return [schemas.EnvironmentTemplate.of(each) for each in await door.making.templates(project)]
+
+
+@router.delete("/templates/{template}", operation_id="delete_template", status_code=204)
+async def delete_template(
+    project: ProjectName, template: TemplateName, caller: Signed, door: Door
+) -> Response:
+    """Forget a template; environments made of it stay."""
+    caller.must_in(project, "environment:Configure")
+    await door.making.delete_template(project, template, actor=caller.name)
+    return Response(status_code=204)
+
+
+async def _made(made: Made, door: Services) -> schemas.MadeEnvironment:
+    deployment = None
+    if made.deployment_id is not None:
+        deployment = Deployment.of(await door.environments.deployment(made.deployment_id))
+    return schemas.MadeEnvironment(project=made.project, environment=made.environment, deployment=deployment)

@@ -18,8 +18,10 @@ from halage.web.console.members import MemberPages
 from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
 from halage.web.console.runs import RunPages
+from halage.web.console.scaling import ScalingPages
 from halage.web.console.sessions import SessionPages
 from halage.web.console.settings import SettingsPages
+from halage.web.console.shell import ShellPages
 from halage.web.console.users import UserPages
 from halage.web.services import Services
 
@@ -39,8 +41,10 @@ def console_router(services: Services) -> APIRouter:
         RunPages(console),
         EnvironmentPages(console),
         HealthPages(console),
+        ScalingPages(console),
         SettingsPages(console),
         CertificatePages(console),
+        ShellPages(console),
         MemberPages(console),
         AccountPages(console),
         UserPages(console),

@@ -70,7 +70,9 @@ from halage.site.model import EnvironmentPlan
 from halage.site.settings import BalancerPlan, Https
 from halage.web.services import Services
 from tests.alarms import quiet_alarms
+from tests.executions import ScriptedExecutions
 from tests.metrics import MemoryMetrics
+from tests.services.web.scalings import FakeScaling
 from tests.services.web.world import (
     FakeEnvironments,
     FakePipeline,
@@ -858,7 +860,17 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         builds=cast(Any, builds),
         certificates=await sample_certificates(database, clock, access),
         environments=cast(Any, environments),
+        scaling=cast(
+            Any,
+            FakeScaling(
+                ("boutique", "museum", "atelier"),
+                ("dev", "preprod", "prod"),
+                [f"boutique-prod-{number}" for number in range(9)],
+            ),
+        ),
         settings=await make_settings(database, access, "boutique"),
+        executions=cast(Any, ScriptedExecutions()),
+        making=cast(Any, None),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),

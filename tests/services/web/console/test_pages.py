@@ -2,7 +2,7 @@
 
 import re
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from halage.base.database import Transaction
 from halage.environment.model import Colour
 from tests.services.web.console.sample import Sample
 from tests.services.web.console.visit import Visits
+from tests.services.web.scalings import FakeScaling
 
 ENVIRONMENT = "/projects/boutique/environments/prod"
 PAGES = (
@@ -25,8 +26,11 @@ PAGES = (
     ENVIRONMENT,
     f"{ENVIRONMENT}/logs",
     f"{ENVIRONMENT}/variables",
+    f"{ENVIRONMENT}/scaling",
+    f"{ENVIRONMENT}/scaling?capacity=100&target=70&static=3",
     f"{ENVIRONMENT}/settings",
     f"{ENVIRONMENT}/certificate",
+    f"{ENVIRONMENT}/shell",
     *(f"/runs/{number}" for number in range(1, 8)),
     f"{ENVIRONMENT}/graphs",
     "/dashboards",
@@ -155,6 +159,8 @@ async def test_a_viewer_sees_no_controls_and_is_refused_by_the_server(visits: Vi
         f"{ENVIRONMENT}/certificate/make": {"origin": "made"},
         f"{ENVIRONMENT}/certificate/remove": {},
         f"{ENVIRONMENT}/deployments/1/abort": {},
+        f"{ENVIRONMENT}/scaling/suspended": {"in": "yes"},
+        f"{ENVIRONMENT}/instances/i-1/protection": {"is_protected": "yes"},
         "/projects/boutique/members": {"user": "zoe", "role": "admin"},
         "/projects/boutique/members/paul/remove": {},
         "/projects/boutique/delete": {"name": "boutique"},
@@ -237,6 +243,29 @@ async def test_pictures_have_words(visits: Visits) -> None:
     assert html.index("/environments/dev") < html.index("/environments/preprod") < html.index("nts/prod")
     french = (await visit.get("/projects/boutique", "fr")).text
     assert "Tests\u00a0: passée." in french and "Rouge" in french
+
+
+async def test_scaling_is_suspended_and_instances_are_protected(visits: Visits, sample: Sample) -> None:
+    visit = await visits.by("paul")
+    await visit.send(f"{ENVIRONMENT}/scaling/suspended", out="yes", replace="yes")
+    page = (await visit.get(f"{ENVIRONMENT}/scaling")).text
+    assert page.count(" checked") == 2 and "2 to 4: load 310 over 80" in page
+    instance = (await sample.services.environments.show("boutique", "prod")).instances[0].id
+    await visit.send(f"{ENVIRONMENT}/instances/{instance}/protection", is_protected="yes")
+    scaling = cast(FakeScaling, sample.services.scaling)
+    assert scaling.calls == [("suspend", ("out", "replace"), "paul"), ("protect", instance, True, "paul")]
+
+
+async def test_what_would_have_been(visits: Visits) -> None:
+    visit = await visits.by("zoe")
+    page = (await visit.get(f"{ENVIRONMENT}/scaling?capacity=100")).text
+    assert "data:image/svg+xml;base64," in page and "static" in page
+    for query, said in (
+        ("capacity=many", "capacity: write a number"),
+        ("capacity=9&static=x", "static: write"),
+    ):
+        refused = await visit.get(f"{ENVIRONMENT}/scaling?{query}")
+        assert (refused.status_code, said in refused.text) == (422, True)
 
 
 async def test_variables_are_set_and_secret_ones_never_shown(visits: Visits, sample: Sample) -> None:

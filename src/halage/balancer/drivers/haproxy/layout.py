@@ -7,12 +7,17 @@ what cannot (algorithm, time-outs, failing open) is the slot's.
 """
 
 import hashlib
+import json
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target, Timeouts
 from halage.balancer.rules import secured_hosts
+
+T = TypeVar("T")
+_NOTHING: Mapping[str, Any] = {}
 
 FORM = 3
 """Raised with each change of the configuration's text: a HAProxy of an earlier form is reloaded once."""
@@ -66,6 +71,8 @@ class Layout:
     """Whether there is a door for HTTPS: from the first route on that needs it."""
     doors: str = ""
     """Where its generation listens."""
+    texts: dict[str, tuple[Any, str]] = field(default_factory=dict, compare=False, repr=False)
+    """What is recorded of each route (and of the slots: ""), beside what that was made of."""
 
     def in_slot(self, slot: str) -> Mapping[str, Placed]:
         """The targets that live in a slot, by id."""
@@ -173,33 +180,55 @@ def _with_spares(slots: Mapping[str, Slot], places: Mapping[str, str]) -> dict[s
     return kept
 
 
-def layout_to_document(layout: Layout) -> dict[str, Any]:
-    """The layout as JSON values."""
-    return {
-        "generation": layout.generation,
-        "form": layout.form,
-        "is_secure": layout.is_secure,
-        "doors": layout.doors,
-        "slots": [asdict(slot) for slot in layout.slots.values()],
-        "routes": [
-            asdict(replace(route, certificate=None))
-            | {
-                "certificate": certificate_name(route),
-                "slot": layout.places[name],
-                "targets": [
-                    asdict(placed.target) | {"is_draining": placed.is_draining}
-                    for placed in layout.targets.get(name, {}).values()
-                ],
-            }
-            for name, route in layout.routes.items()
-        ],
-    }
+def layout_to_json(layout: Layout) -> str:
+    """The layout as a JSON object. A changed target costs what its route costs, however many there are."""
+    routes = ",".join(_route_text(layout, name) for name in layout.routes)
+    slots = _kept_text(layout, "", layout.slots, _slots_document)
+    head = json.dumps(
+        {
+            "generation": layout.generation,
+            "form": layout.form,
+            "is_secure": layout.is_secure,
+            "doors": layout.doors,
+        }
+    )
+    return f'{head[:-1]}, "slots": {slots}, "routes": [{routes}]}}'
+
+
+def _route_text(layout: Layout, name: str) -> str:
+    made_of = (layout.routes[name], layout.places[name], layout.targets.get(name, _NOTHING))
+    return _kept_text(layout, name, made_of, _route_document)
+
+
+def _kept_text(layout: Layout, key: str, made_of: T, document: Callable[[T], Any]) -> str:
+    known = layout.texts.get(key)
+    if known is None or not _is_same(known[0], made_of):
+        known = layout.texts[key] = (made_of, json.dumps(document(made_of)))
+    return known[1]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether it is made of the very same values: they never change, so nothing in them is compared."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return all(map(operator.is_, one, other))
+    return one is other
+
+
+def _slots_document(slots: Mapping[str, Slot]) -> list[dict[str, Any]]:
+    return [asdict(slot) for slot in slots.values()]
+
+
+def _route_document(made_of: tuple[Route, str, Mapping[str, Placed]]) -> dict[str, Any]:
+    route, slot, targets = made_of
+    placed = [asdict(each.target) | {"is_draining": each.is_draining} for each in targets.values()]
+    document = asdict(replace(route, certificate=None))
+    return document | {"certificate": certificate_name(route), "slot": slot, "targets": placed}
 
 
 def layout_from_document(
     document: Mapping[str, Any], certificates: Callable[[str], Certificate | None]
 ) -> Layout:
-    """The layout that `layout_to_document` wrote. Raises KeyError, TypeError for another's document.
+    """The layout that `layout_to_json` wrote. Raises KeyError, TypeError for another's document.
 
     Keys of certificates are in no document: `certificates` gives them by name, or None.
     """

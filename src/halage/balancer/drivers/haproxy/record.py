@@ -12,7 +12,7 @@ from halage.balancer.drivers.haproxy.layout import (
     Layout,
     first_layout,
     layout_from_document,
-    layout_to_document,
+    layout_to_json,
 )
 from halage.balancer.errors import BadCertificate
 from halage.balancer.model import Certificate
@@ -42,17 +42,12 @@ def save(directory: Path, layout: Layout, past: dict[Key, Counters]) -> None:
 
     Nothing waits for the disk: a power cut ends the targets as well, and they come again from above.
     """
-    document = layout_to_document(layout) | {
-        "past": [
-            {
-                "slot": slot,
-                "target": target,
-                "counters": counters.as_tuple(),
-            }
-            for (slot, target), counters in past.items()
-        ]
-    }
-    write_atomically(directory / FILE, json.dumps(document), mode=0o600, durable=False)
+    counted = [
+        {"slot": slot, "target": target, "counters": counters.as_tuple()}
+        for (slot, target), counters in past.items()
+    ]
+    text = f'{layout_to_json(layout)[:-1]},"past":{json.dumps(counted)}}}'
+    write_atomically(directory / FILE, text, mode=0o600, durable=False)
 
 
 def _read_certificate(path: Path) -> Certificate | None:

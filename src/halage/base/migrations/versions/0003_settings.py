@@ -35,6 +35,15 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "environment_templates",
+        sa.Column("project", sa.String(length=63), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("settings", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", sa.Float(precision=53), nullable=False),
+        sa.Column("created_by", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("project", "name", name=op.f("pk_environment_templates")),
+    )
+    op.create_table(
         "notice_cursor",
         sa.Column("told_until", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("told_until", name=op.f("pk_notice_cursor")),

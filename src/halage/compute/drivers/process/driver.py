@@ -20,6 +20,7 @@ from halage.base.clock import Clock, SystemClock
 from halage.base.tasks import Tasks
 from halage.compute.abilities import Abilities, Ability
 from halage.compute.accounts import FIRST_UID
+from halage.compute.drivers.process.attachment import Attachment, open_ends
 from halage.compute.drivers.process.cgroups import Cgroups, find_cgroups, no_cgroups
 from halage.compute.drivers.process.ending import Ending
 from halage.compute.drivers.process.inotify import Growth
@@ -29,7 +30,7 @@ from halage.compute.drivers.process.record import UnitDirectory, is_unit_id
 from halage.compute.drivers.process.sandbox import Bubblewrap, find_bubblewrap
 from halage.compute.drivers.process.unit import Unit
 from halage.compute.errors import NoSuchUnit, StartFailed
-from halage.compute.model import Account, Exit, Output, UnitSpec, UnitStatus, Usage
+from halage.compute.model import Account, Exit, Output, TerminalSize, UnitSpec, UnitStatus, Usage
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -110,7 +111,9 @@ class ProcessDriver:
     async def start(self, spec: UnitSpec) -> UnitStatus:
         """Start the unit; a known id returns its status unchanged. Raises StartFailed."""
         if spec.id not in self._units and spec.id not in self._starting:
-            self._starting[spec.id] = self._tasks.start(self._start(spec), f"start {spec.id}")
+            assert self._launcher is not None, "the driver is used before it was entered"
+            launch = functools.partial(self._launcher.launch, spec)
+            self._starting[spec.id] = self._tasks.start(self._start(spec, launch), f"start {spec.id}")
         if (starting := self._starting.get(spec.id)) is not None:
             # A caller that is cancelled must not leave a unit behind that nobody watches.
             result = await asyncio.shield(starting)
@@ -118,6 +121,50 @@ class ProcessDriver:
                 raise result
             return result.status
         return self._units[spec.id].status
+
+    async def attach(
+        self, spec: UnitSpec, terminal: TerminalSize | None = None, host: str | None = None
+    ) -> Attachment:
+        """Start it with its ends in the caller's hands. Raises StartFailed, NoSuchUnit."""
+        assert self._launcher is not None, "the driver is used before it was entered"
+        hosting = None if host is None else await self._find_running(host)
+        group = None if hosting is None else hosting.group
+        if spec.id in self._units or spec.id in self._starting:
+            raise StartFailed(f"There is a unit {spec.id} already.", unit=spec.id)
+        try:
+            ends = open_ends(terminal, spec.account)
+        except OSError as error:
+            raise StartFailed(f"Unit {spec.id} could not be started: {error}.", unit=spec.id) from error
+        attachment = Attachment(ends)
+        launch = functools.partial(self._launcher.attach, spec, ends, group)
+        starting = self._tasks.start(self._start(spec, launch), f"start {spec.id}")
+        self._starting[spec.id] = starting
+        try:
+            result = await asyncio.shield(starting)
+            if isinstance(result, StartFailed):
+                raise result
+        except BaseException:
+            attachment.close()
+            raise
+        if hosting is not None:
+            self._tasks.start(self._end_with(hosting, result), f"end {spec.id} with {hosting.id}")
+        return attachment
+
+    async def _find_running(self, unit_id: str) -> Unit:
+        unit = await self._find(unit_id)
+        if unit.ended.is_set():
+            raise NoSuchUnit(f"Unit {unit_id} has ended.", unit=unit_id)
+        return unit
+
+    async def _end_with(self, host: Unit, guest: Unit) -> None:
+        """End a guest with its host: without control groups nothing else would."""
+        over = asyncio.get_running_loop().create_future()
+        for unit in (host, guest):
+            unit.wake_at_end(over)
+        if not host.ended.is_set() and not guest.ended.is_set():
+            await over
+        if not guest.ended.is_set():
+            await self._ending.terminate(guest, 0.0)
 
     async def list(self) -> builtins.list[UnitStatus]:
         """Every unit that was started and not removed."""
@@ -186,10 +233,9 @@ class ProcessDriver:
             raise NoSuchUnit(f"There is no unit {unit_id}.", unit=unit_id)
         return unit
 
-    async def _start(self, spec: UnitSpec) -> Unit | StartFailed:
-        assert self._launcher is not None, "the driver is used before it was entered"
+    async def _start(self, spec: UnitSpec, launch: Callable[[], Unit]) -> Unit | StartFailed:
         try:
-            unit = await self._in_thread(functools.partial(self._launcher.launch, spec))
+            unit = await self._in_thread(launch)
         except StartFailed as error:
             return error
         finally:

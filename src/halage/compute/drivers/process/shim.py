@@ -7,10 +7,13 @@ nothing. It is sent only after the record with the leader's identity is on the d
 that runs is always one that the next control plane finds.
 """
 
+import contextlib
+import fcntl
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +33,10 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SCRIPT = """{{
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
 exec 4>&2 2>/dev/null
+cd /
+umask 077
 (
-exec 2>&1 4>&- </dev/null
+exec {redirections} 4>&-
 {exports}
 cd -- {directory} || exit {directory_failed}
 unset OLDPWD
@@ -42,6 +47,12 @@ exit 0
 }}
 """
 
+_DETACHED = "2>&1 </dev/null"
+# A shell's descriptors have one digit. The leader holds these until its end, which is the output's.
+_ATTACHED = "0<&5 1>&6 2>&7 5<&- 6>&- 7>&-"
+_FIRST_END = 5
+_ABOVE_ENDS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
@@ -51,7 +62,9 @@ class Spawned:
     script: int
 
 
-def script_for(directory: str, environment: Mapping[str, str], command: Sequence[str]) -> bytes:
+def script_for(
+    directory: str, environment: Mapping[str, str], command: Sequence[str], *, is_attached: bool = False
+) -> bytes:
     """The leader's script. Raises StartFailed for what no shell can pass on."""
     if not command:
         raise StartFailed("There is no command to run.")
@@ -66,6 +79,7 @@ def script_for(directory: str, environment: Mapping[str, str], command: Sequence
         raise StartFailed("The command or its directory holds a NUL byte.")
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())
     script = _SCRIPT.format(
+        redirections=_ATTACHED if is_attached else _DETACHED,
         exports=exports,
         directory=shlex.quote(directory),
         directory_failed=_DIRECTORY_FAILED,
@@ -96,6 +110,59 @@ def spawn(unit_id: str, account: Account | None, *, output: int, exit_file: int)
     # It is watched and reaped by its pidfd; Popen must not warn that nobody waits for it.
     leader.returncode = 0
     return Spawned(leader.pid, script)
+
+
+def spawn_attached(unit_id: str, account: Account | None, *, exit_file: int, ends: Sequence[int]) -> Spawned:
+    """The same for a unit whose input and two outputs are `ends`. Raises StartFailed.
+
+    Not by Popen, which gives a process three descriptors with numbers of our choice, and no more.
+    """
+    receiving, script = os.pipe()
+    words = (*_as_account(account), _SHELL, "-s", unit_id)
+    # Moved above the numbers that they are to have, so that none is overwritten before its turn.
+    given = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ENDS) for each in (receiving, exit_file, *ends)]
+    actions: list[tuple[int, ...]] = [
+        (os.POSIX_SPAWN_DUP2, given[0], 0),
+        (os.POSIX_SPAWN_DUP2, given[1], 1),
+        (os.POSIX_SPAWN_DUP2, given[1], 2),
+        *((os.POSIX_SPAWN_CLOSE, each) for each in _inheritable()),
+        *((os.POSIX_SPAWN_DUP2, end, _FIRST_END + index) for index, end in enumerate(given[2:])),
+    ]
+    try:
+        leader = os.posix_spawn(
+            words[0],
+            words,
+            {UNIT_VARIABLE: unit_id, "PATH": _PATH},
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+        )
+    except OSError as error:
+        os.close(script)
+        raise StartFailed(f"The process of unit {unit_id} could not be started: {error}.") from error
+    finally:
+        for handle in (receiving, *given):
+            os.close(handle)
+    return Spawned(leader, script)
+
+
+def _inheritable() -> list[int]:
+    """What somebody left open for us when we were started, which is not for units. Ours never are."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are all that is needed
+        with contextlib.suppress(OSError):  # the one that listed them
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
+
+
+def on_terminal(command: Sequence[str]) -> tuple[str, ...]:
+    """The command as the leader of a session of its own, on the terminal that its input is."""
+    setsid = shutil.which("setsid", path=_PATH)
+    if setsid is None:
+        raise StartFailed("`setsid` is missing (Debian's package util-linux): cannot open a terminal.")
+    return (setsid, "--ctty", *command)
 
 
 def send_script(leader: Spawned, script: bytes) -> None:

@@ -1,0 +1,1 @@
+"""What changes the number of instances: triggers, schedule, limits. Pure: the same live and simulated."""
