@@ -87,8 +87,10 @@ async def _answer_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 
 def run_server(data: str, listen: str, http: str) -> None:
-    """Serve until SIGTERM."""
-    flags = {"config": None, "data": Path(data), "listen": listen, "http": http, "domain": None}
+    """Serve until SIGTERM. A thousand instances have more series than a server keeps by default."""
+    config = Path(data).with_name("settings.toml")
+    config.write_text("[metrics]\nseries = 100000\n")
+    flags = {"config": config, "data": Path(data), "listen": listen, "http": http, "domain": None}
     with answering() as orders:
 
         @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The console, the API and git through the balancer, at a host name of their own, by HTTPS."""
+"""Sites by HTTPS; the console, the API and git through the balancer, at a host name of their own."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from halage.balancer.certificates import make_certificate
 from tests.ports import unused_port
 from tests.product import Output, Product, WorkingCopy, eventually, product, run
-from tests.sites import site
+from tests.sites import site, toml_of
 
 HOST = "halage.localhost"
 
@@ -119,3 +119,27 @@ def test_visitors_of_a_stopped_console_get_a_page_and_then_the_console(
     assert status() in ("502", "503")
     server.start()
     eventually(lambda: status() == "200", "the console to be served again")
+
+
+def test_site_is_served_by_https_from_the_deployment_on_that_says_so(server: Product, trusted: Path) -> None:
+    shop = WorkingCopy(server, "atelier")
+    shop.deploy(site("hello", toml=toml_of()))
+    toml = toml_of() + '[environments.prod.balancer]\nhttps = "redirect"\nstickiness = true\n'
+    shop.deploy(site("secured", toml=toml))
+    address = https_of(server, "atelier.localhost")
+    assert server.client.show_environment("atelier", "prod")["urls"] == [f"{address}/"]
+    found = curl(server, "--include", "--cacert", str(trusted), f"{address}/")
+    assert found.text.endswith("secured\n200"), found.text
+    assert "halage_instance=" in found.text and "; Secure" in found.text
+    sent_on = curl(server, "--head", f"http://atelier.localhost:{server.visitors_port}/a?b=c")
+    assert f"location: {address}/a?b=c" in sent_on.text
+    given = make_certificate(["atelier.localhost"], time.time(), None)
+    mine = server.directory / "atelier.pem"
+    mine.write_text(given.chain + given.key)
+    told = server.halage("env", "certificate", "set", "atelier", "prod", "--certificate", str(mine))
+    assert told.code == 0, told.text
+    assert curl(server, "--cacert", str(mine), f"{address}/").text.endswith("200")
+    again = server.halage("env", "rollback", "atelier", "prod")
+    assert again.code == 0, again.text
+    assert server.visit("atelier.localhost").body == "hello", "the settings went back with the release"
+    server.client.delete_project("atelier")

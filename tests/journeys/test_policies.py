@@ -32,7 +32,13 @@ algorithm = "round_robin"
 policy = "{policy}"
 batch = 2
 {more}
-canary = {{ percent = 25, duration = {canary_s}, most_errors_percent = 5, least_requests = 20 }}
+[environments.prod.deployments.canary]
+percent = 25
+duration = {canary_s}
+most_errors_percent = 5
+least_requests = 20
+# How fast it answers is a matter of what else the machine does.
+slowest_ratio = 20
 """
     )
 

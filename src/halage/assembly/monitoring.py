@@ -133,8 +133,8 @@ async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: Own
     intake = await _build_intake(stack, watched, keeper, store)
     logs = await _build_logs(stack, watched, keeper, own_log)
     controller, alarms = await _build_alarms(stack, watched, store)
-    recent = RecentVisits(clock)
     watched.ticks.consumers.append(controller)
+    recent = RecentVisits(clock)
     collector, own = build_collector(
         Equipment(
             clock=clock,

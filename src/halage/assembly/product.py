@@ -3,10 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from fastapi import FastAPI
@@ -98,6 +99,18 @@ class _Ground:
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class _Sites:
+    """The use cases of environments, domain by domain."""
+
+    environments: Environments
+    settings: EnvironmentSettings
+    making: EnvironmentMaking
+    scaling: Scaling
+    executions: Executions
+    certificates: CertificateDesk
+
+
 class _Ear:
     """Hears of changed runs before the pipeline that wants to know is built."""
 
@@ -134,8 +147,7 @@ async def build_product(
         machinery, environment_controller, environments = await _build_environments(
             stack, ground, ear, variables, traffic
         )
-        executions = Executions(machinery, ground.compute, tasks=ground.tasks)
-        stack.push_async_callback(executions.close)
+        executions = _build_executions(stack, ground, machinery)
         watched = _watched(ground, machinery, environment_controller, ticks)
         monitoring = await build_monitoring(stack, watched, own_log)
         variables.intake, traffic.reader = monitoring.intake, monitoring.store
@@ -144,25 +156,18 @@ async def build_product(
         pipeline_controller, pipeline = _build_pipeline(stack, ground, builds, environments)
         ear.pipeline = pipeline_controller
         door = GitDoor(ground.source, authenticate=access.authenticate_git, check=check)
-        configuring = _build_configuring(ground, machinery, environment_controller)
-        certificates = CertificateDesk(machinery.routing, clock, environment_controller.note_change)
-        ground.tasks.start(certificates.keep_fresh(), "renew certificates")
-        services = _open_doors(
-            ground,
-            door,
-            certificates,
-            builds,
+        sites = _Sites(
             environments,
-            configuring,
-            executions,
-            pipeline,
-            monitoring,
-            scaling,
+            settings=_build_settings(ground, environment_controller),
+            making=EnvironmentMaking(machinery, environment_controller),
+            scaling=scaling,
+            executions=executions,
+            certificates=_build_certificates(ground, machinery, environment_controller),
         )
-        for controller in (environment_controller, build_controller, pipeline_controller, executions):
-            await controller.recover()
+        services = _open_doors(ground, door, builds, sites, pipeline, monitoring)
+        await _take_over(ground, (environment_controller, build_controller, pipeline_controller, executions))
         watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
-        await _catch_up(ground, watcher)
+        ground.tasks.start(watcher.run(), "watch health")
         yield Product(
             app=create_app(services),
             git_door=door,
@@ -170,6 +175,23 @@ async def build_product(
             first_start=first_start,
             abilities=ground.compute.abilities.sentences(),
         )
+
+
+class _Recovers(Protocol):
+    """What takes over what an earlier control plane left."""
+
+    async def recover(self) -> None:
+        """Take it over."""
+        ...
+
+
+async def _take_over(ground: _Ground, controllers: Iterable[_Recovers]) -> None:
+    """Go on with what an earlier control plane left, and find the pushes that none heard of."""
+    for controller in controllers:
+        await controller.recover()
+    ground.tasks.start(_notices(ground).run(), "notices")
+    if missed := await ground.source.reconcile():
+        log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
 
 
 async def _lay_ground(
@@ -226,31 +248,6 @@ async def _build_environments(
     return machinery, controller, Environments(machinery, controller, settings.http.port)
 
 
-async def _catch_up(ground: _Ground, watcher: HealthWatcher) -> None:
-    """Begin what looks around by itself, and find what was pushed while nobody was there."""
-    ground.tasks.start(watcher.run(), "watch health")
-    ground.tasks.start(_notices(ground).run(), "notices")
-    if missed := await ground.source.reconcile():
-        log.info("missed pushes found", action="source:Reconcile", subject="server", count=len(missed))
-
-
-def _build_configuring(
-    ground: _Ground, machinery: Machinery, controller: EnvironmentController
-) -> tuple[EnvironmentSettings, EnvironmentMaking]:
-    return _build_settings(ground, controller), EnvironmentMaking(machinery, controller)
-
-
-def _build_health(
-    controller: EnvironmentController,
-    machinery: Machinery,
-    inventory: EnvironmentInventory,
-    monitoring: Monitoring,
-) -> HealthWatcher:
-    controller.vitals.requests = monitoring.recent
-    controller.vitals.levels = monitoring.keeper
-    return HealthWatcher(machinery, controller, inventory)
-
-
 async def _build_scaling(
     stack: AsyncExitStack,
     ground: _Ground,
@@ -267,6 +264,17 @@ async def _build_scaling(
     stack.callback(autoscaler.stop)
     ticks.consumers.append(autoscaler)
     return Scaling(machinery, controller, autoscaler, measures)
+
+
+def _build_health(
+    controller: EnvironmentController,
+    machinery: Machinery,
+    inventory: EnvironmentInventory,
+    monitoring: Monitoring,
+) -> HealthWatcher:
+    controller.vitals.requests = monitoring.recent
+    controller.vitals.levels = monitoring.keeper
+    return HealthWatcher(machinery, controller, inventory)
 
 
 def _build_settings(ground: _Ground, controller: EnvironmentController) -> EnvironmentSettings:
@@ -290,6 +298,14 @@ def _notices(ground: _Ground) -> Notices:
     )
 
 
+def _build_certificates(
+    ground: _Ground, machinery: Machinery, controller: EnvironmentController
+) -> CertificateDesk:
+    certificates = CertificateDesk(machinery.routing, ground.clock, controller.note_change)
+    ground.tasks.start(certificates.keep_fresh(), "renew certificates")
+    return certificates
+
+
 def _build_routing(ground: _Ground) -> Routing:
     settings = ground.settings
     authority = f"Halage of {settings.console.host or settings.domain}"
@@ -307,6 +323,12 @@ def _console_door(settings: Settings) -> ConsoleDoor | None:
     address = str(socket.getaddrinfo(host, settings.listen.port, type=socket.SOCK_STREAM)[0][4][0])
     https = Https(settings.console.https)
     return ConsoleDoor(settings.console.host, https, address, settings.listen.port)
+
+
+def _build_executions(stack: AsyncExitStack, ground: _Ground, machinery: Machinery) -> Executions:
+    executions = Executions(machinery, ground.compute, tasks=ground.tasks)
+    stack.push_async_callback(executions.close)
+    return executions
 
 
 def _watched(
@@ -377,16 +399,11 @@ def _build_pipeline(
 def _open_doors(
     ground: _Ground,
     door: GitDoor,
-    certificates: CertificateDesk,
     builds: Builds,
-    environments: Environments,
-    configuring: tuple[EnvironmentSettings, EnvironmentMaking],
-    executions: Executions,
+    sites: _Sites,
     pipeline: Pipeline,
     monitoring: Monitoring,
-    scaling: Scaling,
 ) -> Services:
-    settings, making = configuring
     return Services(
         access=ground.access,
         alarms=monitoring.alarms,
@@ -396,19 +413,19 @@ def _open_doors(
         logs=monitoring.logs,
         dashboards=monitoring.dashboards,
         builds=builds,
-        certificates=certificates,
-        environments=environments,
-        scaling=scaling,
-        settings=settings,
-        executions=executions,
-        making=making,
+        certificates=sites.certificates,
+        environments=sites.environments,
+        scaling=sites.scaling,
+        settings=sites.settings,
+        executions=sites.executions,
+        making=sites.making,
         pipeline=pipeline,
         projects=Projects(
             ground.database,
             ground.access,
             ground.source,
             builds,
-            environments,
+            sites.environments,
             pipeline,
             ground.accounts,
             forget_watched=monitoring.forget_project,

@@ -2,14 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from halage.base.errors import Invalid
 from halage.cli import terminal
-from halage.cli.session import session_of
+from halage.cli.session import Session, session_of
 from halage.cli.words import local
+
+if TYPE_CHECKING:
+    from halage.client import Client
 
 Project = Annotated[str | None, typer.Argument(help="The project's name.")]
 Environment = Annotated[str | None, typer.Argument(help="The environment's name, such as prod.")]
@@ -23,7 +26,8 @@ def show(
     """Show a certificate: what it is good for, who signed it, when it ends. Never its key."""
     session = session_of(context)
     with session.connect() as client:
-        found = client.show_certificate(_place(project, environment, console))
+        place = _place(project, environment, console)
+        found = client.show_certificate(*place) if place else client.show_console_certificate()
     if session.wants_json:
         terminal.print_json(found)
     else:
@@ -55,8 +59,9 @@ def set_(
         raise Invalid("Say which file holds it: --certificate FILE (PEM), and --key FILE.")
     chain = sys.stdin.read() if str(certificate) == "-" else _read(certificate)
     session = session_of(context)
+    wanted = {"certificate": chain, "key": _read(key) if key is not None else ""}
     with session.connect() as client:
-        _tell(context, client.give_certificate(place, chain, _read(key) if key is not None else ""))
+        _tell(session, _set(client, place, wanted))
 
 
 def make(
@@ -72,7 +77,7 @@ def make(
     place = _place(project, environment, console)
     session = session_of(context)
     with session.connect() as client:
-        _tell(context, client.make_certificate(place, is_self_signed=self_signed))
+        _tell(session, _set(client, place, {"origin": "self_signed" if self_signed else "made"}))
 
 
 def remove(
@@ -82,7 +87,10 @@ def remove(
     place = _place(project, environment, console)
     session = session_of(context)
     with session.connect() as client:
-        client.remove_certificate(place)
+        if place:
+            client.remove_certificate(*place)
+        else:
+            client.remove_console_certificate()
     session.tell("Removed.", {"removed": True})
 
 
@@ -90,11 +98,11 @@ def authority(context: typer.Context) -> None:
     """Print the certificate of this server's authority (PEM): who trusts it trusts every made one."""
     session = session_of(context)
     with session.connect() as client:
-        chain = client.show_authority()
+        found = client.show_authority()
     if session.wants_json:
-        terminal.print_json({"chain": chain})
+        terminal.print_json(found)
     else:
-        typer.echo(chain, nl=False)
+        typer.echo(found["chain"], nl=False)
 
 
 def _place(project: str | None, environment: str | None, console: bool) -> Place:
@@ -103,6 +111,10 @@ def _place(project: str | None, environment: str | None, console: bool) -> Place
     if console or project is None or environment is None:
         raise Invalid("Say whose certificate: a project and an environment, or --console.")
     return project, environment
+
+
+def _set(client: "Client", place: Place, wanted: dict[str, Any]) -> dict[str, Any]:
+    return client.set_certificate(*place, wanted) if place else client.set_console_certificate(wanted)
 
 
 def _read(path: Path) -> str:
@@ -114,8 +126,8 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _tell(context: typer.Context, found: dict[str, Any]) -> None:
-    if session_of(context).wants_json:
+def _tell(session: Session, found: dict[str, Any]) -> None:
+    if session.wants_json:
         terminal.print_json(found)
     else:
         _print(found)

@@ -130,8 +130,9 @@ def _until_scaled(client: "Client", environment: dict[str, Any]) -> dict[str, An
 
 
 def _is_scaled(environment: dict[str, Any]) -> bool:
-    web = [each for each in environment["instances"] if each["process"] == "web"]
-    living = [each for each in web if each["state"] != "taken_out"]
+    living = [
+        each for each in environment["instances"] if each["process"] == "web" and each["state"] != "taken_out"
+    ]
     return len(living) == environment["wanted"] and all(
         each["state"] == "serving" and each["is_up"] for each in living
     )

@@ -91,15 +91,15 @@ def _print_plan(plan: dict[str, Any]) -> None:
     terminal.print_line("")
     rows = [
         [
-            duration(stage["begins_s"]),
-            stage["phase"],
-            str(stage["batch"] or "-"),
-            duration(stage["duration_s"]),
-            str(stage["started"]),
-            str(stage["stopped"]),
-            f"{stage['fewest_serving']} of {wanted}",
+            duration(each["begins_s"]),
+            each["phase"],
+            str(each["batch"] or "-"),
+            duration(each["duration_s"]),
+            str(each["started"]),
+            str(each["stopped"]),
+            f"{each['fewest_serving']} of {wanted}",
         ]
-        for stage in rehearsal["stages"]
+        for each in rehearsal["phases"]
     ]
     columns = ("after", "phase", "batch", "takes", "started", "stopped", "serving")
     terminal.print_table(columns, rows, empty="")

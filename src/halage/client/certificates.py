@@ -1,4 +1,4 @@
-"""The client's methods about certificates. A place is (project, environment); None is the console."""
+"""The client's methods about certificates."""
 
 from typing import Any
 from urllib.parse import quote
@@ -6,37 +6,40 @@ from urllib.parse import quote
 from halage.client.connection import Connection
 
 Document = dict[str, Any]
-Place = tuple[str, str]
+CONSOLE = "/server/certificate"
 
 
 class CertificateCalls(Connection):
-    """Part of the client."""
+    """Part of the client. What is wanted is `{"certificate": PEM, "key": PEM}`, or `{"origin": "made"}`."""
 
-    def show_certificate(self, place: Place | None) -> Document:
-        """The certificate that visitors are shown."""
-        return dict(self._ask("GET", _path(place)))
+    def show_certificate(self, project: str, environment: str) -> Document:
+        """The certificate that visitors of an environment are shown."""
+        return dict(self._ask("GET", _path(project, environment)))
 
-    def give_certificate(self, place: Place | None, certificate: str, key: str) -> Document:
-        """Show this one from now on. Both are PEM."""
-        return dict(self._ask("PUT", _path(place), body={"certificate": certificate, "key": key}))
+    def set_certificate(self, project: str, environment: str, wanted: Document) -> Document:
+        """Give one, or have one made; it is shown at once."""
+        return dict(self._ask("PUT", _path(project, environment), body=wanted))
 
-    def make_certificate(self, place: Place | None, *, is_self_signed: bool = False) -> Document:
-        """Have one made, and renewed from now on."""
-        return dict(
-            self._ask("PUT", _path(place), body={"origin": "self_signed" if is_self_signed else "made"})
-        )
-
-    def remove_certificate(self, place: Place | None) -> None:
+    def remove_certificate(self, project: str, environment: str) -> None:
         """Forget it."""
-        self._ask("DELETE", _path(place))
+        self._ask("DELETE", _path(project, environment))
 
-    def show_authority(self) -> str:
-        """The certificate of the server's authority, PEM."""
-        return str(self._ask("GET", "/server/authority")["chain"])
+    def show_console_certificate(self) -> Document:
+        """The certificate of the console's own host name."""
+        return dict(self._ask("GET", CONSOLE))
+
+    def set_console_certificate(self, wanted: Document) -> Document:
+        """Give it one, or have one made."""
+        return dict(self._ask("PUT", CONSOLE, body=wanted))
+
+    def remove_console_certificate(self) -> None:
+        """Forget it."""
+        self._ask("DELETE", CONSOLE)
+
+    def show_authority(self) -> Document:
+        """The certificate of the server's authority: `chain`, PEM."""
+        return dict(self._ask("GET", "/server/authority"))
 
 
-def _path(place: Place | None) -> str:
-    if place is None:
-        return "/server/certificate"
-    project, environment = (quote(part, safe="") for part in place)
-    return f"/projects/{project}/environments/{environment}/certificate"
+def _path(project: str, environment: str) -> str:
+    return f"/projects/{quote(project, safe='')}/environments/{quote(environment, safe='')}/certificate"

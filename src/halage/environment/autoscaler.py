@@ -62,7 +62,7 @@ class _Facts:
     standing: Standing
     memory: Memory
     cold: frozenset[str]
-    """Instances that count in no metric yet."""
+    """Instances that count in no metric: not yet, or not while people look at them."""
 
 
 class QueueLengths(Protocol):
@@ -260,7 +260,9 @@ def facts_of(tx: Transaction, subject: Subject) -> _Facts | None:
         return None
     states = scaling_store.state_rows(tx, subject.place)
     instances = [row for row in store.instance_rows(tx, subject.place) if row.process == subject.process]
-    serving = [row for row in instances if row.state == InstanceState.SERVING]
+    out = [row for row in instances if row.taken_out]
+    held = [row for row in out if row.release_id == environment.current_release_id]
+    serving = [row for row in instances if row.state == InstanceState.SERVING and not row.taken_out]
     cold = {row.id for row in serving if tx.now - row.since < subject.plan.warm_up_s}
     booting = {row.id for row in instances if row.state in _BOOTING}
     standing = Standing(
@@ -270,10 +272,11 @@ def facts_of(tx: Transaction, subject: Subject) -> _Facts | None:
         # One that died and starts again adds nothing to what there was: only new ones warm up.
         warming=sum(row.attempt == 1 and row.id in cold | booting for row in instances),
         protected=sum(bool(row.is_protected) for row in serving),
+        held=sum(not row.taken_out["replace"] for row in held),
         is_deploying=bool(store.deployments_in(tx, store.OPEN_DEPLOYMENTS, subject.place)),
     )
     memory = scaling_store.memory_of(states.get(subject.process))
-    return _Facts(subject, standing, memory, frozenset(cold | booting))
+    return _Facts(subject, standing, memory, frozenset(cold | booting | {row.id for row in out}))
 
 
 def wanted_of(environment: Any, states: Mapping[str, Any], subject: Subject) -> int:

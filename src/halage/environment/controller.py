@@ -133,7 +133,6 @@ class EnvironmentController:
                 return None
             acted = False
             situation = await self._situation(place, book, busy)
-            await self._note_phase(place, situation, book)
             for action in self._gated(place, book, busy, decide_with_health(situation)):
                 if isinstance(action, LookAgain):
                     delay = action.after_s if delay is None else min(delay, action.after_s)
@@ -143,6 +142,7 @@ class EnvironmentController:
                     finally:  # half of a step may be recorded
                         self.note_change(place)
                     acted = True
+            await self._note_phase(place, situation, book)  # last: nobody waits for it
             if not acted:
                 return delay
             if book.deployment is not None:
@@ -196,7 +196,9 @@ class EnvironmentController:
     async def _situation(self, place: Place, book: ledger.Book, busy: frozenset[str]) -> Situation:
         goal = book.goal_release()
         configuration = Configuration.from_document(goal.configuration) if goal is not None else None
+        plan = configuration.plan(place[1]) if configuration else None
         wanted = configuration.wanted(place[1], book.environment.instances) if configuration else 0
+        is_kept_dead = keeps_dead(place, book)
         statuses = await self._statuses(place, book, wanted)
         return Situation(
             now=self._m.clock.now(),
@@ -210,9 +212,9 @@ class EnvironmentController:
             ),
             drain_timeout_s=configuration.site.run.drain_timeout_s if configuration else 0.0,
             busy=busy,
-            replace_after_s=_replace_after_s(configuration, place),
-            keeps_dead=keeps_dead(place, book),
-            keep_old_s=configuration.plan(place[1]).deployments.keep_old_s if configuration else 0.0,
+            replace_after_s=plan.health_rules.replace_after_s if plan and not is_kept_dead else None,
+            keeps_dead=is_kept_dead,
+            keep_old_s=plan.deployments.keep_old_s if plan else 0.0,
         )
 
     async def _note_phase(self, place: Place, situation: Situation, book: ledger.Book) -> None:
@@ -308,7 +310,3 @@ class EnvironmentController:
             check=status.last_check if status is not None else "",
             is_protected=bool(row.is_protected),
         )
-
-
-def _replace_after_s(configuration: Configuration | None, place: Place) -> float | None:
-    return configuration.plan(place[1]).health_rules.replace_after_s if configuration is not None else None

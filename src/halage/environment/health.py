@@ -42,13 +42,11 @@ class InstanceSigns:
     memory_percent: float | None = None
     recent: Requests | None = None
     taken_out: TakenOut | None = None
-    is_worker: bool = False
-    """Of a kind of process that gets no requests."""
 
     @property
     def is_serving(self) -> bool:
         """Whether it shall get requests."""
-        return self.state is InstanceState.SERVING and self.taken_out is None and not self.is_worker
+        return self.state is InstanceState.SERVING and self.taken_out is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +172,7 @@ def _status_of_shortage(signs: Signs) -> HealthStatus:
     if up * 2 < needed:
         return HealthStatus.DEGRADED
     is_failing = any(i.is_serving and not i.is_up for i in signs.instances)
-    has_died = any(
-        i.state is InstanceState.STARTING and i.reason and not i.is_worker for i in signs.instances
-    )
+    has_died = any(i.state is InstanceState.STARTING and i.reason for i in signs.instances)
     if signs.is_deploying and not is_failing and not has_died:
         return HealthStatus.INFO  # the way of the deployment
     return HealthStatus.WARNING
@@ -198,21 +194,10 @@ def _starting(signs: Signs, status: HealthStatus) -> Iterator[Cause]:
     if len(signs.up) >= signs.needed:
         return
     for i in signs.instances:
-        if i.state in (InstanceState.STARTING, InstanceState.READY) and not i.is_worker:
-            yield Cause("starting", status, _starting_words(i), i.id)
-
-
-def _starting_words(i: InstanceSigns) -> str:
-    after = f" after it {i.reason}" if i.reason else ""
-    again = f", for the {i.attempt}. time" if i.attempt > 2 else ""
-    return f"{i.id} is starting{after}{again}"
-
-
-def _workers(signs: Signs) -> Iterator[Cause]:
-    """Workers that died; nobody waits for them at the balancer."""
-    for i in signs.instances:
-        if i.is_worker and i.state is InstanceState.STARTING and i.reason:
-            yield Cause("worker", HealthStatus.WARNING, f"worker {_starting_words(i)}", i.id)
+        if i.state in (InstanceState.STARTING, InstanceState.READY):
+            after = f" after it {i.reason}" if i.reason else ""
+            again = f", for the {i.attempt}. time" if i.attempt > 2 else ""
+            yield Cause("starting", status, f"{i.id} is starting{after}{again}", i.id)
 
 
 def _flapping(signs: Signs) -> Iterator[Cause]:
@@ -352,7 +337,7 @@ def _slowest(signs: Signs) -> str | None:
 def _resources(signs: Signs) -> Iterator[Cause]:
     rules = signs.rules
     for i in signs.instances:
-        if not i.is_serving and not (i.is_worker and i.state is InstanceState.SERVING):
+        if not i.is_serving:
             continue
         for kind, used, limit, of in (
             ("cpu", i.cpu_percent, rules.warn_cpu_percent, "the processor time of its type"),
@@ -369,7 +354,6 @@ _FINDERS: tuple[Callable[[Signs], Iterator[Cause]], ...] = (
     _latency,
     _client_errors,
     _flapping,
-    _workers,
     _resources,
     _wrong_release,
     _deployment,

@@ -41,7 +41,10 @@ def take_out(tx: Transaction, place: Place, instance_id: str, replace: bool, act
     if row.taken_out:
         return
     if row.process != WEB:
-        raise Conflict(f"{instance_id} is a worker: it gets no requests, and is not in the balancer")
+        raise Conflict(
+            f"{instance_id} is a {row.process}: it gets no requests, there is nothing to take it out of",
+            instance=instance_id,
+        )
     if row.state != InstanceState.SERVING:
         raise Conflict(
             f"{instance_id} is {row.state.replace('_', ' ')}: only an instance that serves can be taken out",

@@ -41,6 +41,7 @@ class _Rows:
     numbers: dict[int, int]
     """Of the releases that were not known before, by id."""
     last_deployments: dict[Place, Any]
+    """The newest one of each environment, whatever became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class EnvironmentInventory:
         self._kept: dict[Place, _Kept] = {}
         self._configurations: dict[int, Configuration] = {}
         self._numbers: dict[int, int] = {}
+        """Of the releases that are in use, by id; every standing looks into it."""
         self._opened: dict[str, str | None] = {}
         """Secrets by their sealed form: each is opened once."""
 
@@ -98,8 +100,9 @@ class EnvironmentInventory:
                 changed = None
             rows = await self._m.database.run(_read, changed, frozenset(self._configurations))
             self._learn(rows, self._kept.keys() if changed is None else changed)
-            self._found = tuple(kept.watched for kept in self._kept.values())
-            self._standings = tuple(kept.standing for kept in self._kept.values() if kept.watched.has_release)
+            kept = self._kept.values()
+            self._found = tuple(each.watched for each in kept)
+            self._standings = tuple(each.standing for each in kept if each.watched.has_release)
             self._version = version
 
     async def workload(self) -> Workload:
@@ -136,7 +139,7 @@ class EnvironmentInventory:
             self._opened[each] = self._open(each)
         order = (row.project, row.position, row.name)
         watched = self._watched(row, rows, sealed)
-        return _Kept(watched, self._standing(row, rows, releases), order, releases, frozenset(sealed))
+        return _Kept(watched, self._standing(row, rows), order, releases, frozenset(sealed))
 
     def _open(self, sealed: str) -> str | None:
         try:
@@ -167,7 +170,7 @@ class EnvironmentInventory:
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),
         )
 
-    def _standing(self, row: Any, rows: _Rows, releases: frozenset[int]) -> Standing:
+    def _standing(self, row: Any, rows: _Rows) -> Standing:
         place = (row.project, row.name)
         current = self._configurations.get(row.current_release_id or 0)
         return Standing(
@@ -176,7 +179,7 @@ class EnvironmentInventory:
             wanted=current.wanted(row.name, row.instances) if current is not None else 0,
             release_id=row.current_release_id,
             instances=rows.instances.get(place, ()),
-            numbers={key: self._numbers[key] for key in releases},
+            numbers=self._numbers,
             deployment=rows.open_deployments.get(place) or rows.last_deployments.get(place),
         )
 
@@ -212,10 +215,10 @@ def _sealed_in(configuration: Configuration) -> set[str]:
 
 def _used_releases(row: Any, rows: _Rows) -> frozenset[int]:
     place = (row.project, row.name)
+    deployment = rows.open_deployments.get(place)
     used = {instance.release_id for instance in rows.instances.get(place, ())}
-    used |= {row.current_release_id or 0, _goal(row, rows.open_deployments.get(place))}
-    if (last := rows.last_deployments.get(place)) is not None:
-        used.add(last.release_id)
+    used |= {_goal(row, deployment), row.current_release_id or 0}
+    used |= {each.release_id for each in (deployment, rows.last_deployments.get(place)) if each is not None}
     return frozenset(used - {0})
 
 

@@ -26,6 +26,8 @@ from halage.monitor.metrics.model import (
 from halage.monitor.metrics.syntax import Arithmetic, Ask, Expression, Node, Number
 
 QUEUE_LENGTH = "environment_queue_length"
+FINE_S = 10_000
+"""So far back samples of 10 s are kept (seconds)."""
 MOST_ROWS = 50_000
 """Periods of a recorded traffic."""
 
@@ -81,8 +83,10 @@ class StoredMeasures:
         self._writer.write(at, TICK_S, [Sample(key, Kind.GAUGE, length)])
 
     def traffic(self, place: Place, start: float, end: float) -> Sequence[tuple[float, float]]:
-        """(moment, requests until the next moment) for [start, end), by a period that is kept (minutes)."""
+        """(moment, requests until the next moment) for [start, end), by a period that is kept."""
         wanted = max(60, math.ceil((end - start) / MOST_ROWS / 60) * 60)
+        if end - start <= FINE_S:
+            wanted = TICK_S
         expression = _own("sum(environment_requests by ())", place)
         found = self._evaluator.evaluate(expression, start, end, wanted, _only(place[0]))
         if not found.lines:

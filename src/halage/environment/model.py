@@ -60,8 +60,8 @@ class Cause:
     """One reason for a status: in words, with its numbers, and the instance that is to blame, if any."""
 
     kind: str
-    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `worker`, `errors`,
-    `client_errors`, `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`."""
+    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `errors`, `client_errors`,
+    `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`, `replacing`."""
     status: HealthStatus
     """What it alone would make of the environment."""
     text: str
@@ -179,6 +179,10 @@ class Instance:
     is_up: bool = False
     """Whether the balancer sends it requests now."""
     requests: int = 0
+    process: str = "web"
+    """Its kind: `web` gets requests, others are workers and get none."""
+    is_protected: bool = False
+    """Scaling does not take it away."""
     taken_out: TakenOut | None = None
     """Who wants to look at it; it may still be on its way out of the balancer."""
     cpu_percent: float | None = None
@@ -187,10 +191,6 @@ class Instance:
     """Of its type's memory."""
     recent: Requests | None = None
     """Of the last minute; None: not known."""
-    process: str = "web"
-    """Its kind: `web` gets requests, others are workers and get none."""
-    is_protected: bool = False
-    """Scaling does not take it away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from halage.base.database import Transaction
 from halage.environment import ledger, orders, store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration
 from halage.environment.errors import NothingDeployed
 from halage.environment.model import DeploymentState, InstanceState
@@ -98,7 +99,8 @@ def _facts(
     instances = [
         _calm(row)
         for row in rows.instances
-        if row.release_id == current or (row.release_id == goal and row.state == InstanceState.KEPT)
+        if row.process == WEB
+        and (row.release_id == current or (row.release_id == goal and row.state == InstanceState.KEPT))
     ]
     has_kept = any(each.state is InstanceState.KEPT for each in instances)
     plan = Configuration.from_document(rows.releases[current].configuration)

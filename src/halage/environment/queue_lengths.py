@@ -104,6 +104,10 @@ class Queues:
             raise NoLength("nothing is deployed")
         unit_id = new_id("q")
         seat = await take_seat(self._m, subject.place, unit_id, release, process=subject.process)
+        # Settings may have made a release without a deployment: then it is unpacked only now.
+        persistent = seat.configuration.site.run.persistent
+        number, digest = release.number, release.bundle_digest
+        await self._m.places.unpack(subject.place, number, digest, persistent, seat.account)
         serving = process_of(seat, self._m.sealer, command)
         try:
             await self._m.places.make_private(subject.place, unit_id, serving.files, seat.account)

@@ -330,8 +330,9 @@ def _keep_aside(situation: Situation, instance: InstanceFacts, is_protected: boo
 
 
 def _start_one(situation: Situation, instance: InstanceFacts) -> list[Action]:
-    if instance.restart_at is not None and situation.now < instance.restart_at:
-        return [LookAgain(instance.restart_at - situation.now)]
+    rest = instance.restart_at - situation.now if instance.restart_at is not None else 0.0
+    if 0 < rest <= BACK_OFF_S[-1]:  # more: the clock was set back since
+        return [LookAgain(rest)]
     if not instance.is_known:
         return [Launch(instance.id)]
     if instance.has_answered:

@@ -30,11 +30,21 @@ class Standing:
     release_id: int | None
     """The current one."""
     instances: Sequence[Any]
-    """Their rows."""
+    """Their rows, those of workers too."""
     numbers: Mapping[int, int]
     """Releases' numbers, by id."""
     deployment: Any | None
     """The row of the one under way, else of the last one."""
+
+    @property
+    def web(self) -> list[Any]:
+        """The rows of those that get requests: health is about them."""
+        return [row for row in self.instances if row.process == WEB]
+
+    @property
+    def workers(self) -> list[Any]:
+        """The rows of the others, which no check of the balancer is about."""
+        return [row for row in self.instances if row.process != WEB]
 
 
 def taken_out_of(row: Any) -> TakenOut | None:
@@ -46,14 +56,10 @@ def signs_of(standing: Standing, statuses: Statuses | None, vitals: Vitals | Non
     """The signs of an environment. `statuses` None: the balancer does not answer."""
     plan = standing.plan or EnvironmentPlan(standing.place[1])
     recent = vitals.requests_of(standing.place) if vitals is not None else None
-    found = statuses or {}
     return Signs(
         wanted=standing.wanted,
         release=standing.numbers.get(standing.release_id) if standing.release_id is not None else None,
-        instances=[
-            _instance(row, standing.numbers, found.get(row.id), vitals, (recent or {}).get(row.id))
-            for row in standing.instances
-        ],
+        instances=[_instance(row, standing, statuses or {}, vitals, recent or {}) for row in standing.web],
         balancer_answers=statuses is not None,
         recent=recent.get(None) if recent is not None else None,
         deployment=_deployment(standing),
@@ -62,19 +68,25 @@ def signs_of(standing: Standing, statuses: Statuses | None, vitals: Vitals | Non
     )
 
 
+def worker_signs(standing: Standing, vitals: Vitals | None) -> list[InstanceSigns]:
+    """What is observed of its workers."""
+    return [_instance(row, standing, {}, vitals, {}) for row in standing.workers]
+
+
 def _instance(
     row: Any,
-    numbers: Mapping[int, int],
-    status: TargetStatus | None,
+    standing: Standing,
+    statuses: Statuses,
     vitals: Vitals | None,
-    recent: Requests | None,
+    recent: Mapping[str | None, Requests],
 ) -> InstanceSigns:
+    status = statuses.get(row.id)
     course = vitals.course_of(row) if vitals is not None else None
     is_up = status is not None and status.state is TargetState.UP
     return InstanceSigns(
         id=row.id,
         state=InstanceState(row.state),
-        release=numbers.get(row.release_id, 0),
+        release=standing.numbers.get(row.release_id, 0),
         is_up=is_up,
         check=status.last_check if status is not None else "",
         reason=row.reason,
@@ -84,9 +96,8 @@ def _instance(
         falls=len(course.falls) if course is not None else 0,
         cpu_percent=vitals.cpu_percent(row) if vitals is not None else None,
         memory_percent=vitals.memory_percent(row) if vitals is not None else None,
-        recent=recent,
+        recent=recent.get(row.id),
         taken_out=taken_out_of(row),
-        is_worker=row.process != WEB,
     )
 
 

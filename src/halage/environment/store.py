@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     delete,
     false,
     func,
@@ -123,9 +124,9 @@ instances_table = Table(
     Column("started_at", Instant),
     Column("ready_at", Instant),
     Column("created_at", Instant, nullable=False),
-    Column("taken_out", Document),
     Column("process", String(63), nullable=False, server_default="web"),
     Column("is_protected", Boolean, nullable=False, server_default=false()),
+    Column("taken_out", Document),
     Column("started_release_id", Integer),
     Index("ix_instances_place", "project", "environment", "state"),
     Index("ix_instances_port", "port"),
@@ -287,10 +288,13 @@ def deployments_in(tx: Transaction, states: Iterable[str], place: Place | None =
 def present_deployments(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
     """Of each environment (of one) the deployment under way and the newest one, oldest first."""
     table = deployments_table
-    here = [table.c.project == place[0], table.c.environment == place[1]] if place is not None else []
-    newest = select(func.max(table.c.id)).where(*here).group_by(table.c.project, table.c.environment)
-    is_present = or_(table.c.id.in_(newest), table.c.state.in_(OPEN_DEPLOYMENTS))
-    return list(tx.execute(select(table).where(*here, is_present).order_by(table.c.id)))
+    newest = select(func.max(table.c.id)).group_by(table.c.project, table.c.environment)
+    is_open: ColumnElement[bool] = table.c.state.in_(OPEN_DEPLOYMENTS)
+    if place is not None:
+        here = and_(table.c.project == place[0], table.c.environment == place[1])
+        newest, is_open = newest.where(here), and_(is_open, here)
+    query = select(table).where(or_(table.c.id.in_(newest), is_open))
+    return list(tx.execute(query.order_by(table.c.id)))
 
 
 def update_deployment(tx: Transaction, deployment_id: int, /, **values: Any) -> None:
@@ -360,7 +364,7 @@ def delete_places(tx: Transaction, project: str, environment: str | None = None)
     )
     delete_rollouts(tx, deleted.deployments)
     own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
-    for table in (*own, scaling_states_table, scaling_decisions_table, health_changes_table):
+    for table in (*own, health_changes_table, scaling_states_table, scaling_decisions_table):
         tx.execute(delete(table).where(*here(table)))
     name = certificates_table.c.name
     of_project = name.startswith(f"{project}.", autoescape=True)

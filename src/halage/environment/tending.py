@@ -47,7 +47,7 @@ def _replace_failing(situation: Situation) -> list[Restart | LookAgain]:
         for i in mine
         if i.state is InstanceState.SERVING and i.died is None and i.failing_for_s is not None
     ]
-    if situation.replace_after_s is None or situation.keeps_dead or not failing:
+    if situation.replace_after_s is None or not failing:
         return []
     if any(i.state is InstanceState.STARTING for i in mine):
         return []

@@ -19,7 +19,7 @@ from halage.environment.model import (
     Variable,
 )
 from halage.environment.rollout.strategy import strategy_of
-from halage.environment.standing import Standing, signs_of
+from halage.environment.standing import Standing, signs_of, worker_signs
 from halage.environment.vitals import Vitals
 from halage.site.settings import Policy
 
@@ -97,14 +97,14 @@ def deployment_view(
     )
 
 
-def instance_view(row: Any, number: int, status: TargetStatus | None, signs: InstanceSigns) -> Instance:
+def instance_view(row: Any, status: TargetStatus | None, signs: InstanceSigns) -> Instance:
     """An instance with what the balancer says of it, and what else is observed."""
     return Instance(
         id=row.id,
         project=row.project,
         environment=row.environment,
         release_id=row.release_id,
-        release_number=number,
+        release_number=signs.release,
         state=InstanceState(row.state),
         attempt=row.attempt,
         address=row.address,
@@ -115,12 +115,12 @@ def instance_view(row: Any, number: int, status: TargetStatus | None, signs: Ins
         check=status.last_check if status is not None else "",
         is_up=status is not None and status.state is TargetState.UP,
         requests=status.requests if status is not None else 0,
+        process=row.process,
+        is_protected=bool(row.is_protected),
         taken_out=signs.taken_out,
         cpu_percent=signs.cpu_percent,
         memory_percent=signs.memory_percent,
         recent=signs.recent,
-        process=row.process,
-        is_protected=bool(row.is_protected),
     )
 
 
@@ -149,18 +149,13 @@ def environment_view(
     )
     signs = signs_of(standing, by_id if statuses is not None else None, vitals)
     health = derive(signs)
-    instances = tuple(
-        instance_view(row, each.release, by_id.get(row.id), each)
-        for row, each in zip(rows.instances, signs.instances, strict=True)
-    )
+    seen = {each.id: each for each in (*signs.instances, *worker_signs(standing, vitals))}
+    instances = tuple(instance_view(row, by_id.get(row.id), seen[row.id]) for row in rows.instances)
+    web = [each for each in instances if each.process == WEB]
     deployment = None
     if rows.deployment is not None:
         release_id = rows.deployment.release_id
-        done = sum(
-            i.release_id == release_id and i.state is InstanceState.SERVING
-            for i in instances
-            if i.process == WEB
-        )
+        done = sum(i.release_id == release_id and i.state is InstanceState.SERVING for i in web)
         deployment = deployment_view(rows.deployment, rows.releases, done, scaled, rows.rollout)
     return Environment(
         project=environment.project,

@@ -113,7 +113,7 @@ class HealthWatcher:
         vitals, now = self._controller.vitals, self._m.clock.monotonic()
         rules = standing.plan.health_rules if standing.plan is not None else HealthRules()
         is_news = False
-        for row in standing.instances:
+        for row in standing.web:
             status = statuses.get(row.id)
             is_checked = row.state == InstanceState.SERVING and taken_out_of(row) is None
             if status is None or not is_checked or status.state is TargetState.DRAINING:

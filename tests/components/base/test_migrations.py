@@ -7,6 +7,8 @@ from alembic.migration import MigrationContext
 import halage.access.store
 import halage.build.store
 import halage.compute.store
+import halage.environment.notices
+import halage.environment.settings.tables
 import halage.environment.store
 import halage.monitor.alarms.store
 import halage.monitor.dashboards.store

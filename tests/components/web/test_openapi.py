@@ -28,12 +28,14 @@ RULED = {
     "disable_alarm",
     "create_dashboard",
     "change_dashboard",
+    "set_certificate",
+    "set_console_certificate",
     "simulate_scaling",
     "change_settings",
 }
 """Operations of which no schema can say what is good: texts in a language of their own, moments that
 have to come yet or are not long past, a value or values by the kind of a metric, widgets apart from
-each other, settings by their paths."""
+each other, certificates, settings by their paths."""
 STREAMS = {"stream_run", "stream_console", "stream_logs", "stream_events", "tail_logs"}
 """Operations that answer for as long as the server does not stop."""
 NOT_SENT: tuple[object, ...] = (None, [], {})

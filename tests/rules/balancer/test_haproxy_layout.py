@@ -109,6 +109,37 @@ def test_first_route_with_https_needs_a_reload_and_the_second_does_not() -> None
     assert arrange(opened.layout, [SHOP]).layout.is_secure
 
 
+def test_layout_of_an_earlier_halage_is_read() -> None:
+    earlier = {
+        "generation": 3,
+        "form": 2,
+        "slots": [{"name": "s0001", "algorithm": "roundrobin", "timeout_s": 5.0}],
+        "routes": [
+            {
+                "name": "shop.prod",
+                "hosts": ["shop.example"],
+                "health": {"path": "/", "interval_s": 2.0, "timeout_s": 5.0, "rise": 2, "fall": 3},
+                "algorithm": "roundrobin",
+                "slot": "s0001",
+                "targets": [
+                    {
+                        "id": "one",
+                        "address": "127.0.0.1",
+                        "port": 80,
+                        "weight": 100,
+                        "check_path": None,
+                        "is_draining": False,
+                    }
+                ],
+            }
+        ],
+    }
+    layout = layout_from_document(earlier, lambda _: None)
+    assert (layout.form, layout.doors, layout.is_secure) == (2, "", False)
+    assert layout.routes == {"shop.prod": replace(SHOP, algorithm="roundrobin")}
+    assert layout.targets == {"shop.prod": {"one": Placed(ONE)}}
+
+
 def test_a_changed_target_makes_the_text_of_its_own_route_anew_and_no_other() -> None:
     routes = [Route(f"shop.{name}", (f"{name}.example.org",)) for name in ("dev", "preprod", "prod")]
     layout = arrange(first_layout(), routes).layout

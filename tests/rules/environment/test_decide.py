@@ -138,6 +138,17 @@ def test_a_dead_instance_is_started_again_at_once_and_then_with_back_off() -> No
     assert again.at == world.now + back_off_s(4)
 
 
+def test_a_clock_that_is_set_back_holds_no_restart_up() -> None:
+    world = _running(1)
+    (name,) = world.instances
+    world.change(name, died="was ended by signal 9", since=world.now, strikes=3)
+    world.step()
+    assert world.instances[name].restart_at == world.now + back_off_s(4)
+    world.now -= 3600
+    world.settle(20)
+    assert len(world.serving()) == 1
+
+
 def test_back_off_grows_and_ends() -> None:
     waits = [back_off_s(strikes) for strikes in range(20)]
     assert waits == sorted(waits)

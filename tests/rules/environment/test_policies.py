@@ -159,6 +159,20 @@ def test_a_canary_that_answers_worse_goes_at_once_and_says_why(answers: Answers,
     assert len(world.serving(OLD)) == len(world.instances) == 4
 
 
+def test_a_canary_that_has_just_begun_may_be_slow() -> None:
+    world = _running(4)
+    world.new_answers, world.old_answers = Answers(60, 0, 90.0), Answers(500, 0, 35.0)
+    world.deploy(NEW, policy=Policy.CANARY, plan=PLAN)
+    for _ in range(30):
+        world.step()
+        world.happen()
+        world.now += 1
+    assert world.finished is None
+    assert len(world.serving(NEW)) == 1
+    world.settle()
+    assert world.finished is DeploymentState.ROLLED_BACK, "at the end of its time it counts"
+
+
 def test_a_canary_that_fails_its_check_after_30_s_goes_back() -> None:
     world = _running(4)
     world.deploy(NEW, policy=Policy.CANARY, plan=PLAN)

@@ -42,9 +42,9 @@ def test_what_each_policy_is_expected_to_do(policy: Policy, fewest: int, most: i
     found = rehearsed(policy)
     assert (found.fewest_serving, found.most_running) == (fewest, most)
     assert found.duration_s == pytest.approx(seconds)
-    assert sum(stage.started for stage in found.stages) == 4
-    assert sum(stage.stopped for stage in found.stages) == 4
-    assert sum(stage.duration_s for stage in found.stages) == pytest.approx(seconds)
+    assert sum(each.started for each in found.phases) == 4
+    assert sum(each.stopped for each in found.phases) == 4
+    assert sum(each.duration_s for each in found.phases) == pytest.approx(seconds)
 
 
 def test_what_is_kept_costs() -> None:
@@ -58,4 +58,4 @@ def test_rolling_costs_nothing_extra_and_pauses_count() -> None:
     assert rehearsed(Policy.ROLLING).extra_instance_hours == 0
     paused = rehearsed(Policy.ROLLING, pause_s=30)
     assert paused.duration_s == pytest.approx(rehearsed(Policy.ROLLING).duration_s + 30)
-    assert [stage.phase for stage in paused.stages].count("pause") == 1
+    assert [each.phase for each in paused.phases].count("pause") == 1

@@ -233,6 +233,21 @@ async def test_two_rounds_at_once_scale_once(ground: Ground, clock: ManualClock)
         assert [each for each in await site.told() if each[0] == "out"] == [("out", "trigger", 2, 3)]
 
 
+async def test_one_that_was_taken_out_is_in_no_metric_and_its_place_is_not_filled(
+    ground: Ground, clock: ManualClock
+) -> None:
+    async with rig(ground, clock) as site:
+        await site.plane.deploy_whole(_site(replace(PLAN, minimum=3)))
+        await site.tick(seconds=60, load=200.0)
+        out = (await site.plane.environments.show(*PROD)).instances[0].id
+        await site.plane.environments.take_out(*PROD, out, replace=False, actor="ada")
+        await site.tick(seconds=60, load=200.0)
+        assert out in site.measures.without[-1]
+        assert (await site.plane.environments.show(*PROD)).wanted == 3, "two serve, as they shall"
+        await site.tick(seconds=60, load=300.0)
+        assert (await site.plane.environments.show(*PROD)).wanted == 4, "three of them serve"
+
+
 WORKERS = (ProcessKind("worker", "php artisan queue:work", 2, scaling=ScalingPlan(1, 5)),)
 
 

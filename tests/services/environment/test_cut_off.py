@@ -3,10 +3,13 @@
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import pytest
+
 from halage.compute.drivers.memory import Script
 from halage.compute.model import UnitSpec
 from halage.environment.model import Deployment, DeploymentState
-from halage.site.model import RunPlan
+from halage.site.model import EnvironmentPlan, RunPlan, Site
+from halage.site.settings import Algorithm, BalancerPlan, CanaryPlan, DeploymentPlan, Policy
 from tests.clock import ManualClock
 from tests.controlplane import PROD, ControlPlane, Ground, control_plane, eventually, live, site_of
 from tests.drivers import Life
@@ -102,6 +105,55 @@ async def test_a_failing_release_command_that_is_cut_off_anywhere_starts_no_inst
         assert deployment.log_tail == "locked"
         assert len(ground.started("r-")) == steps + 1
         assert ground.started("i-") == []
+
+
+def _by(policy: Policy, keep_old_s: float = 0.0) -> Site:
+    plan = DeploymentPlan(policy, keep_old_s=keep_old_s, canary=CanaryPlan(duration_s=0))
+    balancer = BalancerPlan(algorithm=Algorithm.ROUND_ROBIN)
+    prod = EnvironmentPlan("prod", instances=2, deployments=plan, balancer=balancer)
+    return site_of(plan=prod, run=RunPlan(start="serve", release_command="migrate"))
+
+
+@pytest.mark.parametrize("policy", [each for each in Policy if each is not Policy.ROLLING_ADDITIONAL])
+async def test_a_deployment_by_any_policy_that_is_cut_off_succeeds(ground: Ground, policy: Policy) -> None:
+    ground.compute.script_for = _scripts(Script())
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(_by(policy), run_id=1)
+
+    async def deploy(plane: ControlPlane, steps: int) -> None:
+        await plane.deploy_whole(_by(policy), run_id=steps + 1)
+
+    # Every fifth moment: a stride that no pattern of steps divides.
+    deployed = 1
+    async for _, plane in _cut_off_everywhere(ground, deploy, 5):
+        deployment = await _ended(plane)
+        assert deployment.state is DeploymentState.SUCCEEDED, deployment.reason
+        deployed += 1
+        await plane.is_serving([str(deployed)] * 2)
+        assert len(ground.started("r-")) == deployed, "the release command runs once for each deployment"
+
+
+async def test_a_swap_that_is_cut_off_anywhere_ends_whole(ground: Ground) -> None:
+    site = _by(Policy.BLUE_GREEN, keep_old_s=300)
+    ground.compute.script_for = _scripts(Script())
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(site, run_id=1)
+        await plane.deploy_whole(site, run_id=2)
+    started = ground.started("")
+
+    async def swap(plane: ControlPlane, _: int) -> None:
+        await plane.deployed((await plane.environments.swap(*PROD, actor="ada")).id)
+
+    for steps in itertools.count(1, 2):
+        life = Life(steps)
+        await live(ground, life, lambda plane, n=steps: swap(plane, n))  # type: ignore[misc]
+        async with control_plane(ground) as plane:
+            deployment = await _ended(plane)
+            assert deployment.state is DeploymentState.SUCCEEDED, deployment.reason
+            assert ground.visitors_reach() == [str(deployment.release.number)] * 2
+        assert ground.started("") == started, "nothing is started"
+        if not life.is_over:
+            return
 
 
 async def test_a_dead_instance_is_replaced_once_wherever_its_replacement_is_cut_off(

@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from halage.base.errors import Conflict, NotFound
+from halage.environment import scaling_store
+from halage.environment.autoscaling.model import WEB
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.model import Colour, HealthStatus, InstanceState
 from halage.environment.watcher import LOOK_EVERY_S, HealthChange, HealthWatcher
 from halage.monitor.collect.model import Requests
 from halage.pipeline.workload import WorkloadCounter
 from halage.site.model import EnvironmentPlan
-from halage.site.settings import AllUnhealthy, BalancerPlan, HealthRules, ScalingPlan
+from halage.site.settings import AllUnhealthy, BalancerPlan, HealthRules, ProcessKind, ScalingPlan
 from tests.clock import ManualClock
 from tests.controlplane import PROD, ControlPlane, Ground, control_plane, eventually, site_of
 
@@ -166,10 +168,16 @@ async def test_all_that_fail_are_started_again_one_by_one(ground: Ground) -> Non
         assert await one_starts(), "the other one waits until the first is back"
 
 
-async def test_suspending_it_starts_nobody_again(ground: Ground) -> None:
-    rules = HealthRules(replace_after_s=30)
-    plan = EnvironmentPlan("prod", 2, health_rules=rules, scaling=ScalingPlan(suspended=("replace",)))
+@pytest.mark.parametrize("is_planned", [True, False])
+async def test_suspending_it_starts_nobody_again(ground: Ground, is_planned: bool) -> None:
+    """Whether halage.toml says so or a person does."""
+    rules, suspended = HealthRules(replace_after_s=30), ("replace",)
+    plan = EnvironmentPlan(
+        "prod", 2, health_rules=rules, scaling=ScalingPlan(suspended=suspended if is_planned else ())
+    )
     async with _watched(ground, plan) as watched:
+        if not is_planned:
+            await ground.database.run(scaling_store.put_state, PROD, WEB, suspended=suspended)
         watched.fail(watched.ids()[0])
         await watched.look_for(90)
         assert all(unit.endswith(".1") for unit in ground.compute.running())
@@ -184,6 +192,27 @@ async def test_all_unhealthy_is_red_and_says_what_visitors_get(ground: Ground, p
         assert (shown.colour, shown.health.status) == (Colour.RED, HealthStatus.SEVERE)
         words = "all the same" if policy is AllUnhealthy.FAIL_OPEN else "error page"
         assert words in shown.health.causes[0].text
+
+
+async def test_workers_have_no_part_in_it_and_cannot_be_taken_out(ground: Ground) -> None:
+    plan = EnvironmentPlan("prod", 1, processes=(ProcessKind("worker", "work", 2),))
+    async with _watched(ground, plan) as watched:
+        environments = watched.plane.environments
+        shown = await environments.show(*PROD)
+        assert (len(shown.instances), shown.cause) == (3, "1 instance up")
+        (web,) = [each.id for each in shown.instances if each.process == WEB]
+        worker = next(each.id for each in shown.instances if each.process != WEB)
+        with pytest.raises(Conflict, match=f"{worker} is a worker: it gets no requests"):
+            await environments.take_out(*PROD, worker, replace=False, actor="ada")
+        with pytest.raises(Conflict, match="the only instance that serves"):
+            await environments.take_out(*PROD, web, replace=False, actor="ada")
+        await watched.look_for(90)
+        assert watched.statuses() == ["ok"]
+        watched.fail(web)
+        await watched.look_for(LOOK_EVERY_S)
+        shown = await environments.show(*PROD)
+        assert shown.health.status is HealthStatus.SEVERE, "workers serve nobody"
+        assert {cause.instance for cause in shown.health.causes} <= {None, web}
 
 
 class _Counted:

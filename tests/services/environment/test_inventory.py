@@ -109,6 +109,7 @@ async def test_a_change_in_one_environment_is_asked_of_that_one_alone(
     await plane.environments.create("other-03", [EnvironmentPlan("b")])
     await plane.environments.delete("other-05")
     assert await inventory.environments() == await _inventory(plane).environments()
+    assert await inventory.standings() == await _inventory(plane).standings()
 
 
 async def test_every_change_is_seen_at_the_next_call(
@@ -117,8 +118,9 @@ async def test_every_change_is_seen_at_the_next_call(
     """The copy is never older than what the database says, whatever changed it."""
 
     async def is_right() -> bool:
-        copy = await inventory.environments()
-        return copy == await _inventory(plane).environments()
+        fresh = _inventory(plane)
+        is_same = await inventory.standings() == await fresh.standings()
+        return is_same and await inventory.environments() == await fresh.environments()
 
     assert await inventory.environments() == ()
     ground.prober.answers.clear()

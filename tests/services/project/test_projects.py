@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from halage.access.model import Role
 from halage.access.service import Access
@@ -52,6 +53,27 @@ async def test_a_new_project_has_its_environments_and_its_creator_as_administrat
             await projects.create("../shop", actor="ada")
         assert [each.name for each in await projects.list()] == [SHOP]
         assert list(await projects.list([])) == []
+
+
+async def test_the_list_costs_one_statement_and_tells_the_kind_of_each_ones_last_site(
+    ground: Ground,
+) -> None:
+    async with control_plane(ground) as plane:
+        projects = await _projects(ground, plane)
+        for name in (SHOP, "blog", "wiki"):
+            await projects.create(name, actor="ada")
+        run = await plane.push(FILES)
+        await plane.run_until(run, RunState.WAITING)
+        statements: list[str] = []
+
+        @event.listens_for(ground.database.engine, "before_cursor_execute")
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("SELECT"):
+                statements.append(statement)
+
+        listed = await projects.list(["blog", SHOP])
+        assert [(each.name, each.kind) for each in listed] == [("blog", None), (SHOP, "node")]
+        assert len(statements) == 1
 
 
 async def test_a_project_that_was_made_by_half_is_completed(

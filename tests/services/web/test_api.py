@@ -15,10 +15,11 @@ EXAMPLES = {
     "{run}": "1",
     "{job}": "1",
     "{deployment}": "1",
+    "{instance}": "i-1",
     "{user}": "dev",
     "{variable}": "KEY",
     "{token_id}": "tok-1",
-    "{instance}": "i-1",
+    "{template}": "big",
 }
 BODIES = {
     "/scale": {"instances": 2},
@@ -26,6 +27,10 @@ BODIES = {
     "/protection": {"is_protected": True},
     "/simulate": {"capacity": 10},
     "/exec": {"command": ["ls"]},
+    "/certificate": {"origin": "self_signed"},
+    "/environments": {"name": "another"},
+    "/settings": {"set": {}},
+    "/settings/template": {"name": "big"},
 }
 """By the end of the path, where a body is needed."""
 
@@ -90,11 +95,12 @@ def _anonymous(problem: dict[str, object]) -> str:
         ("post", "/projects/shop/environments/prod/restart", None),
         ("post", "/projects/shop/environments/prod/exec", {"command": ["ls"]}),
         ("post", "/projects/shop/environments/prod/rollback", None),
+        ("post", "/projects/shop/environments/prod/swap", None),
         ("post", "/projects/shop/environments/prod/scale", {"instances": 3}),
-        ("post", "/projects/shop/environments/prod/instances/i-1/take-out", None),
-        ("post", "/projects/shop/environments/prod/instances/i-1/put-back", None),
         ("put", "/projects/shop/environments/prod/scaling/suspended", {"suspended": ["in"]}),
         ("put", "/projects/shop/environments/prod/instances/i-1/protection", {"is_protected": True}),
+        ("post", "/projects/shop/environments/prod/instances/i-1/take-out", None),
+        ("post", "/projects/shop/environments/prod/instances/i-1/put-back", None),
         ("put", "/projects/shop/environments/prod/variables/KEY", {"value": "x"}),
         ("delete", "/projects/shop", None),
         ("put", "/projects/shop/members/dev", {"role": "admin"}),
@@ -113,6 +119,19 @@ async def test_a_viewer_changes_nothing(world: World, method: str, path: str, bo
     assert problem["needed"]
     assert world.pipeline.calls == []
     assert world.environments.calls == []
+
+
+async def test_the_plan_of_a_deployment_says_what_it_would_do(world: World) -> None:
+    address = "/api/v1/projects/shop/environments/prod/deployments/plan"
+    async with world.client("viewer") as client:
+        plan = (await client.post(address)).json()
+        refused = (await client.post(address, json={"policy": "rolling"})).json()
+        wrong = await client.post(address, json={"policy": "slowly"})
+        report = (await client.get("/api/v1/deployments/1/report")).json()
+    assert (plan["policy"], plan["rehearsal"]["fewest_serving"], plan["refusals"]) == ("blue_green", 4, [])
+    assert refused["rehearsal"] is None and "stops 1 of 1" in refused["refusals"][0]
+    assert wrong.status_code == 422
+    assert (report["before"]["requests"], report["after"]) == (1200, None)
 
 
 async def test_what_a_project_is_comes_as_json(world: World) -> None:

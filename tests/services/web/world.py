@@ -41,8 +41,12 @@ from halage.environment.model import (
     Variable,
 )
 from halage.environment.orders import create as create_environments
+from halage.environment.planning import RolloutPlan
+from halage.environment.reporting import Report, TimedPhase
+from halage.environment.rollout import rehearsal as planned
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import CertificateDesk
+from halage.environment.traffic import Served
 from halage.monitor.collect.model import Requests
 from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.intake.model import IntakeLimits
@@ -62,7 +66,7 @@ from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.project.model import Overview, Project
 from halage.site.effective import Reading
 from halage.site.model import EnvironmentPlan
-from halage.site.settings import BalancerPlan
+from halage.site.settings import BalancerPlan, Policy
 from halage.site.settings import Https as PlannedHttps
 from halage.web.app import create_app
 from halage.web.services import Services
@@ -228,6 +232,46 @@ class FakeEnvironments:
     async def restart(self, project: str, name: str, *, actor: str) -> Deployment:
         await self.show(project, name)
         return a_deployment(kind="restart")
+
+    async def swap(self, project: str, name: str, *, actor: str) -> Deployment:
+        await self.show(project, name)
+        self.calls.append(("swap", project, name, actor))
+        return a_deployment(kind="swap")
+
+    async def plan(
+        self, project: str, name: str, *, number: int | None = None, policy: Policy | None = None
+    ) -> RolloutPlan:
+        await self.show(project, name)
+        phase = planned.PlannedPhase("start", 1, 1.2, 3.5, 2, 0, 4)
+        rehearsal = planned.Rehearsal((phase,), 4, 8, 12.5, 0.34, 4)
+        chosen = policy or Policy.BLUE_GREEN
+        refusals: tuple[str, ...] = ()
+        if chosen is Policy.ROLLING:
+            refusals = ("rolling stops 1 of 1 instance before what replaces them serves",)
+        return RolloutPlan(
+            project=project,
+            environment=name,
+            kind="restart" if number is None else "rollback",
+            policy=chosen,
+            wanted=4,
+            batches=1,
+            batch=4,
+            refusals=refusals,
+            rehearsal=None if refusals else rehearsal,
+            deadline_s=900.0,
+            keep_old_s=300.0,
+            measured=3,
+        )
+
+    async def report(self, deployment_id: int) -> Report:
+        deployment = await self.deployment(deployment_id)
+        phases = (
+            TimedPhase("release command", 0, 1_790_000_000.0, 0.4),
+            TimedPhase("start", 1, 1_790_000_000.4, 3.5),
+        )
+        before = Served(1200, 0, 12.0, 40.5, 88.0)
+        during = Served(300, 1, 14.0, 44.0, None)
+        return Report(deployment, "blue_green", 1, None, phases, before, during, None)
 
     async def scale(
         self, project: str, name: str, instances: int | None, *, process: str = "web", actor: str

@@ -167,9 +167,8 @@ class MemoryBalancer:
         await self._answer()
         return [
             _status_of(name, held)
-            for name, targets in self._targets.items()
-            if route in (None, name)
-            for held in targets.values()
+            for name in (self._targets if route is None else (route,))
+            for held in self._targets.get(name, {}).values()
         ]
 
     async def figures(self) -> BalancerFigures:

@@ -92,6 +92,8 @@ class Standing:
     warming: int
     """Instances that are being started for the first time, or have not served for long enough."""
     protected: int = 0
+    held: int = 0
+    """Places that are empty on purpose: their instances were taken out and nobody serves instead."""
     is_deploying: bool = False
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """By the trigger's name."""

@@ -94,7 +94,9 @@ def _out(plan: ScalingPlan, memory: Memory, standing: Standing, base: Decision, 
 def _in(plan: ScalingPlan, memory: Memory, standing: Standing, base: Decision, wish: Wish) -> Decision:
     asked = wish.instances
     base = replace(base, asked=asked, by=wish.trigger)
-    after = max(asked, base.limits.minimum, standing.protected)
+    # Beside empty places somebody serves.
+    kept = standing.held + max(standing.protected, 1) if standing.held else standing.protected
+    after = max(asked, base.limits.minimum, kept)
     if after >= standing.wanted:
         is_least = standing.wanted <= base.limits.minimum
         return replace(base, kind=Kind.HELD, cause=Cause.MINIMUM if is_least else Cause.PROTECTED)

@@ -54,11 +54,12 @@ def _follow(trigger: Trigger, target: float, newest: float, whole: list[float], 
     if not shared and not standing.warm:
         return Wish(trigger.name, Way.STAY, wanted, newest, target)
     base = 1 if shared else standing.warm
-    needed = [_ceil(base * value / target) for value in whole]
+    needed = [standing.held + _ceil(base * value / target) for value in whole]
     if needed and min(needed) > wanted:
         return Wish(trigger.name, Way.OUT, needed[-1], newest, target)
     # The most of all periods looked at: one quiet moment takes nothing away.
-    enough = max((_ceil(base * value / (target * IN_SHARE)) for value in whole), default=wanted)
+    fewest = [standing.held + _ceil(base * value / (target * IN_SHARE)) for value in whole]
+    enough = max(fewest, default=wanted)
     if enough < wanted:
         return Wish(trigger.name, Way.IN, enough, newest, target)
     return Wish(trigger.name, Way.STAY, wanted, newest, target)

@@ -11,7 +11,7 @@ _HOLDS = {
     Cause.WARM_UP: "{warming} warming up",
     Cause.SUSPENDED: "scaling {way} is suspended",
     Cause.DEPLOYMENT: "a deployment is under way",
-    Cause.PROTECTED: "the others are protected",
+    Cause.PROTECTED: "the others are protected, or were taken out",
 }
 
 

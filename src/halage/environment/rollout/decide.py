@@ -151,7 +151,10 @@ def _worse_canary(situation: Situation, deployment: DeploymentFacts, strategy: S
     rollout = deployment.rollout
     if not strategy.is_judged or not is_proving(deployment, strategy) or rollout.verdict is not None:
         return None
-    verdict = judge(rollout.plan.canary, rollout.new_answers, rollout.old_answers)
+    sides = sides_of(situation, deployment.release_id)
+    rest = _rest_of(situation.now, rollout.plan.canary.duration_s, sides)
+    is_over = bool(sides.new_serving) and rest <= 0
+    verdict = judge(rollout.plan.canary, rollout.new_answers, rollout.old_answers, is_over=is_over)
     return RollBack(f"the canary is worse: {verdict.words}") if verdict.is_worse else None
 
 
@@ -237,7 +240,8 @@ def _judge_canary(situation: Situation, deployment: DeploymentFacts, sides: Side
     rest = _rest_of(situation.now, rollout.plan.canary.duration_s, sides)
     if rest > 0:
         return [LookAgain(min(rest, LOOK_EVERY_S))]
-    return [Judged(judge(rollout.plan.canary, rollout.new_answers, rollout.old_answers).words)]
+    verdict = judge(rollout.plan.canary, rollout.new_answers, rollout.old_answers, is_over=True)
+    return [Judged(verdict.words)]
 
 
 def _is_quiet(situation: Situation) -> bool:

@@ -14,8 +14,16 @@ class Verdict:
     words: str
 
 
-def judge(plan: CanaryPlan, new: Answers | None, old: Answers | None) -> Verdict:
-    """Whether the new release answers worse than the old one, by errors and by its slow answers."""
+MANY = 10
+"""So many times the least number of requests, its slow answers count before its time is over."""
+
+
+def judge(plan: CanaryPlan, new: Answers | None, old: Answers | None, *, is_over: bool) -> Verdict:
+    """Whether the new release answers worse than the old one, by errors and by its slow answers.
+
+    Errors count at once. Who has just begun is slow at first: that counts once its time `is_over`,
+    or once there were many requests.
+    """
     if new is None:
         return Verdict(False, "nothing is known of its answers: judged by its health alone")
     if new.requests < plan.least_requests:
@@ -31,7 +39,8 @@ def judge(plan: CanaryPlan, new: Answers | None, old: Answers | None) -> Verdict
             f" ({plan.most_errors_percent:g}% more are allowed)"
         )
         return Verdict(True, words)
-    if (slower := _slower(plan, new, old)) is not None:
+    is_warm = is_over or new.requests >= MANY * plan.least_requests
+    if is_warm and (slower := _slower(plan, new, old)) is not None:
         return Verdict(True, slower)
     words = f"{errors:.2f}% of its {new.requests} requests failed, {errors_before:.2f}% of the release before"
     if new.p95_ms is not None and old is not None and old.p95_ms is not None:

@@ -40,7 +40,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class PlannedPhase:
     """One phase of one batch, as it is expected."""
 
     phase: str
@@ -57,7 +57,7 @@ class Stage:
 class Rehearsal:
     """What a deployment is expected to do."""
 
-    stages: tuple[Stage, ...]
+    phases: tuple[PlannedPhase, ...]
     fewest_serving: int
     most_running: int
     duration_s: float
@@ -77,7 +77,7 @@ class _Play:
     start: float
     pending: dict[str, tuple[float, dict[str, object]]] = field(default_factory=dict)
     """What happens by itself: at which time an instance's facts change; an empty change ends it."""
-    stages: list[Stage] = field(default_factory=list)
+    phases: list[PlannedPhase] = field(default_factory=list)
     most_running: int = 0
     extra_s: float = 0.0
     is_over: bool = False
@@ -102,8 +102,8 @@ def rehearse(situation: Situation, deployment: DeploymentFacts, times: Times) ->
     kept = sum(each.state is InstanceState.KEPT for each in play.situation.instances)
     extra_s = play.extra_s + kept * play.situation.keep_old_s
     return Rehearsal(
-        stages=tuple(stage for stage in play.stages if stage.duration_s or stage.started or stage.stopped),
-        fewest_serving=min((stage.fewest_serving for stage in play.stages), default=serving_before),
+        phases=tuple(each for each in play.phases if each.duration_s or each.started or each.stopped),
+        fewest_serving=min((each.fewest_serving for each in play.phases), default=serving_before),
         most_running=play.most_running,
         duration_s=play.situation.now - play.start,
         extra_instance_hours=extra_s / 3600,
@@ -124,15 +124,15 @@ def _note(play: _Play) -> None:
     phase, batch = phase_of(_facts(play)) or "", play.deployment.rollout.batch
     now, serving = play.situation.now - play.start, _serving(play)
     play.most_running = max(play.most_running, len(play.situation.instances))
-    last = play.stages[-1] if play.stages else None
+    last = play.phases[-1] if play.phases else None
     if last is not None and (last.phase, last.batch) == (phase, batch):
-        play.stages[-1] = replace(
+        play.phases[-1] = replace(
             last, duration_s=now - last.begins_s, fewest_serving=min(last.fewest_serving, serving)
         )
         return
     if last is not None:
-        play.stages[-1] = replace(last, duration_s=now - last.begins_s)
-    play.stages.append(Stage(phase, batch, now, 0.0, 0, 0, serving))
+        play.phases[-1] = replace(last, duration_s=now - last.begins_s)
+    play.phases.append(PlannedPhase(phase, batch, now, 0.0, 0, 0, serving))
 
 
 def _pass_time(play: _Play, looks: list[float]) -> None:
@@ -203,7 +203,7 @@ def _create(play: _Play, release_id: int) -> None:
     play.created += 1
     new = InstanceFacts(f"new-{play.created}", release_id, InstanceState.STARTING, since=play.situation.now)
     play.situation = replace(play.situation, instances=(*play.situation.instances, new))
-    play.stages[-1] = replace(play.stages[-1], started=play.stages[-1].started + 1)
+    play.phases[-1] = replace(play.phases[-1], started=play.phases[-1].started + 1)
 
 
 def _carry_out_on_instance(play: _Play, action: Action) -> None:
@@ -222,6 +222,6 @@ def _carry_out_on_instance(play: _Play, action: Action) -> None:
         case End(instance_id):
             _change(play, instance_id, is_ending=True, in_balancer=None)
             play.pending[instance_id] = (now + times.stop_s, {})
-            play.stages[-1] = replace(play.stages[-1], stopped=play.stages[-1].stopped + 1)
+            play.phases[-1] = replace(play.phases[-1], stopped=play.phases[-1].stopped + 1)
         case _:
             raise AssertionError(f"{action} does not happen in a rehearsal")

@@ -59,6 +59,7 @@ class Gatherer:
         self._turn = 0
         self._environments: Sequence[WatchedEnvironment] = ()
         self._units: list[_Unit] = []
+        self._units_by_place: dict[tuple[str, str], _UnitsOf] = {}
 
     @property
     def known(self) -> frozenset[str]:
@@ -89,7 +90,16 @@ class Gatherer:
 
     def _units_of(self, environments: Sequence[WatchedEnvironment]) -> list[_Unit]:
         if environments is not self._environments:  # the inventory's copy is the same until something changes
-            self._environments, self._units = environments, _units_of(environments)
+            known = self._units_by_place
+            found = [(each, known.get((each.project, each.name))) for each in environments]
+            self._units_by_place = {
+                (each.project, each.name): former
+                if former is not None and former[0] is each
+                else _units_of(each)
+                for each, former in found
+            }
+            self._environments = environments
+            self._units = [unit for _, units in self._units_by_place.values() for unit in units]
         return self._units
 
     async def _read(self, unit: _Unit, output: _Output, most: int, now: float) -> int:
@@ -176,12 +186,13 @@ def _cut(line: bytes, mask: Mask, hold_back: int = 0) -> tuple[list[bytes], byte
     return pieces, line
 
 
-def _units_of(environments: Sequence[WatchedEnvironment]) -> list[_Unit]:
-    units = []
-    for environment in environments:
-        name = f"{environment.project}.{environment.name}/instances"
-        group = Group(name, environment.project, environment.name)
-        mask = Mask(environment.secrets)
-        units += [_Unit(unit, group, stream, mask, True) for stream, unit in environment.ended_units]
-        units += [_Unit(each.unit_id, group, each.id, mask, False) for each in environment.instances]
-    return units
+_UnitsOf = tuple[WatchedEnvironment, Sequence[_Unit]]
+"""An environment, which is the same value until something of it changes, and its outputs."""
+
+
+def _units_of(environment: WatchedEnvironment) -> _UnitsOf:
+    name = f"{environment.project}.{environment.name}/instances"
+    group = Group(name, environment.project, environment.name)
+    mask = Mask(environment.secrets)
+    ended = [_Unit(unit, group, stream, mask, True) for stream, unit in environment.ended_units]
+    return environment, [*ended, *(_Unit(i.unit_id, group, i.id, mask, False) for i in environment.instances)]

@@ -8,7 +8,7 @@ from halage.site.settings import Policy
 from halage.web.api.schemas import Deployment, View
 
 
-class PlannedStage(View):
+class PlannedPhase(View):
     """One phase of one batch, as it is expected."""
 
     phase: str
@@ -23,7 +23,7 @@ class PlannedStage(View):
 class Rehearsal(View):
     """What a deployment is expected to do, played with the very decisions that it would be run by."""
 
-    stages: list[PlannedStage]
+    phases: list[PlannedPhase]
     fewest_serving: int = Field(description="The lowest capacity on the way.")
     most_running: int
     duration_s: float

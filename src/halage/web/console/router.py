@@ -17,6 +17,7 @@ from halage.web.console.logs import LogPages
 from halage.web.console.members import MemberPages
 from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
+from halage.web.console.rollouts import RolloutPages
 from halage.web.console.runs import RunPages
 from halage.web.console.scaling import ScalingPages
 from halage.web.console.sessions import SessionPages
@@ -40,8 +41,9 @@ def console_router(services: Services) -> APIRouter:
         ProjectPages(console),
         RunPages(console),
         EnvironmentPages(console),
-        HealthPages(console),
+        RolloutPages(console),
         ScalingPages(console),
+        HealthPages(console),
         SettingsPages(console),
         CertificatePages(console),
         ShellPages(console),

@@ -164,6 +164,19 @@ def test_protected_instances_and_deployments_hold_scaling_in() -> None:
     assert judge(plan_of(CPU), replace(standing_of(4, cpu=90.0), is_deploying=True)).after == 6
 
 
+def test_places_that_are_empty_on_purpose_do_not_work_and_are_not_filled() -> None:
+    def with_one_out(trigger: Trigger, wanted: int, value: float) -> Decision:
+        standing = replace(standing_of(wanted, **{trigger.name: value}), warm=wanted - 1, held=1)
+        return judge(plan_of(trigger), standing)
+
+    assert with_one_out(LATENCY, 4, 200).after == 4, "three are enough, and the place stays empty"
+    assert with_one_out(LATENCY, 4, 300).after == 6, "half as many again as the three"
+    assert with_one_out(REQUESTS, 4, 400).after == 5, "four of them shall serve"
+    assert with_one_out(REQUESTS, 4, 1).after == 2
+    last = with_one_out(CPU, 2, 1)
+    assert (last.kind, last.cause, last.after) == (Kind.HELD, Cause.PROTECTED, 2), "else nobody would serve"
+
+
 def test_the_schedule_sets_a_number_once() -> None:
     nine = ScheduledSize("open", "0 9 * * *", instances=6, minimum=2, maximum=8)
     plan = replace(plan_of(CPU), sizes=(nine,))
@@ -205,7 +218,9 @@ def cases(draw: st.DrawFn) -> tuple[ScalingPlan, Memory, Standing]:
     warming = draw(st.integers(0, wanted))
     readings = {each.name: Reading((draw(values),)) for each in chosen if draw(st.booleans())}
     protected = draw(st.integers(0, wanted))
-    standing = Standing(NOW, wanted, wanted - warming, warming, protected, draw(st.booleans()), readings)
+    held = draw(st.integers(0, wanted - warming))
+    warm = wanted - warming - held
+    standing = Standing(NOW, wanted, warm, warming, protected, held, draw(st.booleans()), readings)
     return plan, Memory(draw(ago), draw(ago)), standing
 
 
@@ -224,6 +239,7 @@ def test_whatever_happens(case: tuple[ScalingPlan, Memory, Standing]) -> None:
     if decision.kind is Kind.IN and decision.cause is Cause.TRIGGER:
         assert not standing.is_deploying and not standing.warming
         assert decision.after >= standing.protected
+        assert not standing.held or decision.after > standing.held, "nobody would serve"
         for trigger in plan.triggers:
             reading = standing.readings.get(trigger.name)
             assert reading is not None and reading.values[-1] is not None, "a lost metric took something away"

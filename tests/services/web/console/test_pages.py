@@ -29,6 +29,8 @@ PAGES = (
     f"{ENVIRONMENT}/scaling",
     f"{ENVIRONMENT}/scaling?capacity=100&target=70&static=3",
     f"{ENVIRONMENT}/settings",
+    f"{ENVIRONMENT}/plan",
+    f"{ENVIRONMENT}/deployments/1/report",
     f"{ENVIRONMENT}/certificate",
     f"{ENVIRONMENT}/shell",
     *(f"/runs/{number}" for number in range(1, 8)),
@@ -153,6 +155,7 @@ async def test_a_viewer_sees_no_controls_and_is_refused_by_the_server(visits: Vi
         "/runs/3/retry": {},
         f"{ENVIRONMENT}/restart": {},
         f"{ENVIRONMENT}/rollback": {"release": "11"},
+        f"{ENVIRONMENT}/swap": {},
         f"{ENVIRONMENT}/variables": {"name": "A", "value": "b"},
         f"{ENVIRONMENT}/variables/APP_NAME/unset": {},
         f"{ENVIRONMENT}/certificate": {"certificate": "x", "key": "y"},
@@ -310,6 +313,18 @@ async def test_rolling_back_and_restarting(visits: Visits, sample: Sample) -> No
         ("rollback", "boutique", "prod", None, "paul"),
         ("restart", "boutique", "prod", "paul"),
     ]
+
+
+async def test_the_plan_the_report_and_the_swap(visits: Visits, sample: Sample) -> None:
+    visit = await visits.by("paul")
+    page = (await visit.get(f"{ENVIRONMENT}/plan")).text
+    assert "4 of 4 at the least" in page and "8 at the most" in page and "0.34 instance-hours" in page
+    refused = (await visit.get(f"{ENVIRONMENT}/plan?policy=rolling")).text
+    assert "It would be refused:" in refused and "rolling stops 1 of 1 instance" in refused
+    report = (await visit.get(f"{ENVIRONMENT}/deployments/1/report")).text
+    assert "Blue/green" in report and "5 minutes before" in report and "1200" in report
+    await visit.send(f"{ENVIRONMENT}/swap")
+    assert sample.environments.calls == [("swap", "boutique", "prod", "paul")]
 
 
 async def test_members(visits: Visits, sample: Sample) -> None:
