@@ -27,7 +27,7 @@ import structlog
 from halage.base.errors import HalageError
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.model import UnitSpec
-from halage.environment import orders, scaling
+from halage.environment import orders, scaling, store
 from halage.environment.inventory import EnvironmentInventory
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.orders import DeploymentOrder
@@ -317,10 +317,15 @@ class Fleet:
             assert sorted(self._running(place)) == recorded, place
             served = sorted(target.id for target in self.ground.balancer.serving(route_name(place)))
             assert served == sorted(row.id for row in rows.instances), place
-            specs = [self.ground.compute.spec(unit) for unit in recorded]
-            assert {(spec.environment[FATE], spec.environment["HALAGE_RELEASE"]) for spec in specs} == {
-                ("good", str(current.number))
-            }
+            assert {row.release_id for row in rows.instances} == {current.id}, place
+            # An instance may be taken over by a release that differs in nothing that it runs with.
+            for row in rows.instances:
+                begun = await self.ground.database.run(
+                    store.release_row, row.started_release_id or row.release_id
+                )
+                seen = self.ground.compute.spec(f"{row.id}.{row.attempt}").environment
+                assert (seen[FATE], seen["HALAGE_RELEASE"]) == ("good", str(begun.number)), place
+                assert begun.bundle_digest == current.bundle_digest, place
 
 
 async def _no_work() -> Workload:
