@@ -68,6 +68,8 @@ class Signs:
     release: int | None
     """The number of its current release; None before the first."""
     instances: Sequence[InstanceSigns] = ()
+    """Those that get requests."""
+    workers: Sequence[InstanceSigns] = ()
     balancer_answers: bool = True
     recent: Requests | None = None
     deployment: DeploymentSigns | None = None
@@ -195,9 +197,20 @@ def _starting(signs: Signs, status: HealthStatus) -> Iterator[Cause]:
         return
     for i in signs.instances:
         if i.state in (InstanceState.STARTING, InstanceState.READY):
-            after = f" after it {i.reason}" if i.reason else ""
-            again = f", for the {i.attempt}. time" if i.attempt > 2 else ""
-            yield Cause("starting", status, f"{i.id} is starting{after}{again}", i.id)
+            yield Cause("starting", status, _starting_words(i), i.id)
+
+
+def _starting_words(i: InstanceSigns) -> str:
+    after = f" after it {i.reason}" if i.reason else ""
+    again = f", for the {i.attempt}. time" if i.attempt > 2 else ""
+    return f"{i.id} is starting{after}{again}"
+
+
+def _workers(signs: Signs) -> Iterator[Cause]:
+    """Workers that died: visitors do not miss them at once, what waits for them does."""
+    for i in signs.workers:
+        if i.state is InstanceState.STARTING and i.reason:
+            yield Cause("worker", HealthStatus.WARNING, f"worker {_starting_words(i)}", i.id)
 
 
 def _flapping(signs: Signs) -> Iterator[Cause]:
@@ -336,7 +349,7 @@ def _slowest(signs: Signs) -> str | None:
 
 def _resources(signs: Signs) -> Iterator[Cause]:
     rules = signs.rules
-    for i in signs.instances:
+    for i in (*signs.instances, *signs.workers):
         if not i.is_serving:
             continue
         for kind, used, limit, of in (
@@ -354,6 +367,7 @@ _FINDERS: tuple[Callable[[Signs], Iterator[Cause]], ...] = (
     _latency,
     _client_errors,
     _flapping,
+    _workers,
     _resources,
     _wrong_release,
     _deployment,

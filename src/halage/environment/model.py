@@ -60,8 +60,8 @@ class Cause:
     """One reason for a status: in words, with its numbers, and the instance that is to blame, if any."""
 
     kind: str
-    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `errors`, `client_errors`,
-    `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`, `replacing`."""
+    """`balancer`, `none_up`, `failing`, `starting`, `missing`, `flapping`, `worker`, `errors`,
+    `client_errors`, `latency`, `cpu`, `memory`, `release`, `deployment`, `taken_out`."""
     status: HealthStatus
     """What it alone would make of the environment."""
     text: str

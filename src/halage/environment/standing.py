@@ -60,6 +60,7 @@ def signs_of(standing: Standing, statuses: Statuses | None, vitals: Vitals | Non
         wanted=standing.wanted,
         release=standing.numbers.get(standing.release_id) if standing.release_id is not None else None,
         instances=[_instance(row, standing, statuses or {}, vitals, recent or {}) for row in standing.web],
+        workers=worker_signs(standing, vitals),
         balancer_answers=statuses is not None,
         recent=recent.get(None) if recent is not None else None,
         deployment=_deployment(standing),

@@ -78,6 +78,17 @@ BEGUN = DeploymentSigns(7, DeploymentState.RUNNING, 2)
             "i-1 began to fail its check 6 times within 10 minutes",
         ),
         (
+            Signs(1, 1, [UP], [replace(DIED, id="w-1", attempt=4)]),
+            "warning",
+            "worker w-1 is starting after it exited with code 1, for the 4. time",
+        ),
+        (Signs(1, 1, [UP], [replace(STARTING, id="w-1")]), "ok", "1 instance up"),
+        (
+            Signs(1, 1, [UP], [replace(UP, id="w-1", is_up=False, cpu_percent=95.0)]),
+            "warning",
+            "w-1 uses 95% of the processor time of its type",
+        ),
+        (
             Signs(1, 1, [replace(UP, memory_percent=97.0)]),
             "warning",
             "i-1 uses 97% of the memory of its type",
