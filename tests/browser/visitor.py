@@ -1,7 +1,7 @@
 """A person with a real browser."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,15 @@ class Visitor:
     def run(self, script: str, *arguments: object) -> Any:
         """The value of a script in the page."""
         return self.driver.execute_script(script, *arguments)
+
+    def finds_nothing_too_wide(self, pages: Iterable[str]) -> None:
+        """Open pages at three widths: none may have to be scrolled sideways."""
+        for width in (390, 768, 1440):
+            self.widen(width)
+            for page in pages:
+                self.open(page)
+                scrolled = self.run("return document.documentElement.scrollWidth")
+                assert scrolled <= width, (page, width, scrolled)
 
     def tab_to(self, selector: str, limit: int = 80) -> None:
         """Press Tab until the element has the focus, which must be visible on every stop."""
