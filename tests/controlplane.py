@@ -23,18 +23,18 @@ from halage.build.service import Builds
 from halage.compute.accounts import Accounts
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.model import STANDARD_TYPES, UnitSpec
-from halage.environment import ledger
 from halage.environment.certificates.keeper import Certificates
-from halage.environment.configure import EnvironmentSettings
-from halage.environment.controller import EnvironmentController
+from halage.environment.control.controller import EnvironmentController
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.making import EnvironmentMaking
 from halage.environment.model import Deployment, DeploymentState, InstanceState
-from halage.environment.orders import DeploymentOrder
 from halage.environment.places import Places
+from halage.environment.records import ledger
+from halage.environment.records.orders import DeploymentOrder
+from halage.environment.records.settings import EnvironmentSettings
+from halage.environment.rollout.traffic import NO_TRAFFIC, Traffic
 from halage.environment.routing import Routing
 from halage.environment.service import Environments
-from halage.environment.traffic import NO_TRAFFIC, Traffic
 from halage.monitor.metrics.reading import read_expression
 from halage.pipeline.controller import PipelineController, PipelineLimits
 from halage.pipeline.model import Run, RunState

@@ -14,9 +14,9 @@ from halage.base.database import Database, Transaction
 from halage.compute.drivers.memory import IllegalOrder, MemoryDriver
 from halage.compute.model import Account as ComputeAccount
 from halage.compute.model import Exit, Output, UnitSpec, UnitStatus, Usage
+from halage.environment.instances.probe import Probe, Prober
 from halage.environment.places import Places
-from halage.environment.probe import Probe, Prober
-from halage.environment.store import Place
+from halage.environment.tables.store import Place
 from halage.source.errors import CommitMissing
 from halage.source.model import Account, Commit, GitTree
 from halage.source.repositories import KIND_FILES

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from halage.base.errors import NotFound
 from halage.compute.drivers.memory import MemoryAttached, MemoryDriver, Script
 from halage.compute.model import Limits, UnitSpec
-from halage.environment.execution_ledger import ExecutionRecord
-from halage.environment.executions import Execution
+from halage.environment.execution.ledger import ExecutionRecord
+from halage.environment.execution.service import Execution
 from halage.environment.model import ExecutionWish, Outcome
 
 

@@ -27,13 +27,14 @@ import structlog
 from halage.base.errors import HalageError
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.model import UnitSpec
-from halage.environment import orders, scaling, store
-from halage.environment.inventory import EnvironmentInventory
+from halage.environment.control.inventory import EnvironmentInventory
+from halage.environment.instances.probe import Probe
 from halage.environment.model import DeploymentState, InstanceState
-from halage.environment.orders import DeploymentOrder
-from halage.environment.probe import Probe
+from halage.environment.records import orders, scaling
+from halage.environment.records.orders import DeploymentOrder
 from halage.environment.routing import route_name
-from halage.environment.store import Place
+from halage.environment.tables import store
+from halage.environment.tables.store import Place
 from halage.monitor.inventory import Workload
 from halage.site.model import EnvironmentPlan, RunPlan
 from tests.controlplane import ControlPlane, Ground, control_plane, live, site_of

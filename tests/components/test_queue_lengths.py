@@ -12,8 +12,8 @@ import pytest
 from halage.base.clock import SystemClock
 from halage.base.tasks import Tasks
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
-from halage.environment.autoscaler import Subject
-from halage.environment.queue_lengths import NoLength, Queues, number_in
+from halage.environment.control.autoscaler import Subject
+from halage.environment.control.queue_lengths import NoLength, Queues, number_in
 from halage.site.settings import ScalingPlan, Trigger, TriggerKind
 from tests.controlplane import PROD, Ground, control_plane, eventually, site_of
 from tests.services.environment.test_autoscaling import TypedMeasures

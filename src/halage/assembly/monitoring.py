@@ -14,7 +14,7 @@ from halage.base.journal import Journal
 from halage.base.tasks import Tasks
 from halage.compute.driver import SiteDriver
 from halage.compute.model import MIB
-from halage.environment.inventory import EnvironmentInventory
+from halage.environment.control.inventory import EnvironmentInventory
 from halage.monitor.alarms.actions import Actuator
 from halage.monitor.alarms.carriers import Carriers
 from halage.monitor.alarms.controller import GRACE_S, AlarmController

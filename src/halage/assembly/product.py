@@ -31,27 +31,27 @@ from halage.compute.accounts import Accounts
 from halage.compute.driver import SiteDriver
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.compute.model import MIB
-from halage.environment import ledger
-from halage.environment.actuator import Actuator
-from halage.environment.autoscaler import Autoscaler
 from halage.environment.autoscaling.presets import expression_problem
 from halage.environment.certificates.keeper import Certificates
-from halage.environment.configure import EnvironmentSettings
-from halage.environment.controller import EnvironmentController
-from halage.environment.executions import Executions
-from halage.environment.inventory import EnvironmentInventory
+from halage.environment.control.actuator import Actuator
+from halage.environment.control.autoscaler import Autoscaler
+from halage.environment.control.controller import EnvironmentController
+from halage.environment.control.inventory import EnvironmentInventory
+from halage.environment.control.measures import StoredMeasures
+from halage.environment.control.queue_lengths import Queues
+from halage.environment.control.watcher import HealthWatcher
+from halage.environment.execution.service import Executions
+from halage.environment.instances.probe import Prober
 from halage.environment.machinery import Limits, Machinery
 from halage.environment.making import EnvironmentMaking
-from halage.environment.measures import StoredMeasures
-from halage.environment.notices import Notices
+from halage.environment.notices.teller import Notices
 from halage.environment.places import Places
-from halage.environment.probe import Prober
-from halage.environment.queue_lengths import Queues
+from halage.environment.records import ledger
+from halage.environment.records.settings import EnvironmentSettings
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments
-from halage.environment.watcher import HealthWatcher
 from halage.monitor.alarms.messenger import AppriseMessenger
 from halage.monitor.logs.own import OwnLog
 from halage.pipeline.controller import PipelineController, PipelineLimits

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from halage.environment.store import Place
-from halage.environment.traffic import Served
+from halage.environment.rollout.traffic import Served
+from halage.environment.tables.store import Place
 from halage.monitor.metrics.model import TICK_S, Buckets, MetricReader, Selector
 from halage.monitor.metrics.sketch import Sketch
 

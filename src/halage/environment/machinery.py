@@ -11,8 +11,8 @@ from halage.compute.driver import ComputeDriver
 from halage.compute.model import InstanceType
 from halage.environment.configuration import Sealer
 from halage.environment.places import Places
+from halage.environment.rollout.traffic import NO_TRAFFIC, Traffic
 from halage.environment.routing import Routing
-from halage.environment.traffic import NO_TRAFFIC, Traffic
 
 
 @dataclass(frozen=True, slots=True)

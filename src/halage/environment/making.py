@@ -10,16 +10,18 @@ from sqlalchemy import delete, insert, select, update
 from halage.base.database import Transaction
 from halage.base.errors import Conflict, Invalid, NotFound
 from halage.base.ids import new_id
-from halage.environment import orders, store
 from halage.environment.configuration import Configuration, StoredVariable
-from halage.environment.configure import base_now
-from halage.environment.controller import EnvironmentController
+from halage.environment.control.controller import EnvironmentController
 from halage.environment.machinery import Machinery
 from halage.environment.model import InstanceState
-from halage.environment.settings import freezing, tables
+from halage.environment.records import orders
+from halage.environment.records.settings import base_now
+from halage.environment.settings import freezing
 from halage.environment.settings.addresses import shown_value
 from halage.environment.settings.rules import values_of
-from halage.environment.store import Place
+from halage.environment.tables import settings_tables as tables
+from halage.environment.tables import store
+from halage.environment.tables.store import Place
 from halage.site.effective import with_settings
 from halage.site.model import EnvironmentPlan
 from halage.site.values import check_environments

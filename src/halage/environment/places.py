@@ -25,7 +25,7 @@ import zstandard
 from halage.base.errors import HalageError
 from halage.base.objects import ObjectStore
 from halage.compute.model import Account
-from halage.environment.store import Place
+from halage.environment.tables.store import Place
 
 _UNPACK = """
 set -eu

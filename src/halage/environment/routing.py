@@ -15,7 +15,7 @@ from halage.balancer.driver import BalancerDriver
 from halage.balancer.model import Applied, Certificate, HealthCheck, Https, Route, Target, Timeouts
 from halage.balancer.rules import secured_hosts
 from halage.environment.certificates.keeper import CONSOLE, Certificates
-from halage.environment.store import Place
+from halage.environment.tables.store import Place
 from halage.site.model import EnvironmentPlan
 from halage.site.settings import Algorithm, AllUnhealthy
 

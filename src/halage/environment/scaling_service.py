@@ -7,8 +7,12 @@ from typing import Any, Protocol
 
 from halage.base.database import Transaction
 from halage.base.errors import Invalid, NotFound
-from halage.environment import orders, scaling_store, store
-from halage.environment.autoscaler import (
+from halage.environment.autoscaling.model import WEB, Limits
+from halage.environment.autoscaling.simulation import SimulatedSite, Simulation, simulate
+from halage.environment.autoscaling.timetable import limits_at
+from halage.environment.autoscaling.trace import BadTrace, Trace, read_trace, trace_of
+from halage.environment.configuration import Configuration
+from halage.environment.control.autoscaler import (
     Autoscaler,
     Latest,
     Subject,
@@ -16,15 +20,12 @@ from halage.environment.autoscaler import (
     facts_of,
     subjects_of,
 )
-from halage.environment.autoscaling.model import WEB, Limits
-from halage.environment.autoscaling.simulation import SimulatedSite, Simulation, simulate
-from halage.environment.autoscaling.timetable import limits_at
-from halage.environment.autoscaling.trace import BadTrace, Trace, read_trace, trace_of
-from halage.environment.configuration import Configuration
-from halage.environment.controller import EnvironmentController
+from halage.environment.control.controller import EnvironmentController
 from halage.environment.errors import NothingDeployed
 from halage.environment.machinery import Machinery
-from halage.environment.store import Place
+from halage.environment.records import orders
+from halage.environment.tables import scaling_store, store
+from halage.environment.tables.store import Place
 from halage.site.settings import ScalingPlan, Trigger, TriggerKind
 
 PROCESSES = ("out", "in", "schedule", "replace")

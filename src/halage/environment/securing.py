@@ -14,7 +14,7 @@ from halage.environment.certificates.keeper import CONSOLE, Certificates
 from halage.environment.certificates.model import Kept, Origin, ShownCertificate
 from halage.environment.errors import NoSuchEnvironment
 from halage.environment.routing import Routing, route_name
-from halage.environment.store import Place
+from halage.environment.tables.store import Place
 
 LOOK_EVERY_S = 3600.0
 log = structlog.get_logger()

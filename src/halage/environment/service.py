@@ -6,24 +6,25 @@ from collections.abc import AsyncIterator, Sequence
 from halage.balancer.errors import BalancerDown
 from halage.balancer.model import TargetStatus
 from halage.base.errors import Conflict
-from halage.environment import inspection, orders, scaling, store
 from halage.environment.autoscaling.model import WEB
 from halage.environment.configuration import Configuration, StoredVariable
-from halage.environment.controller import EnvironmentController
+from halage.environment.control.controller import EnvironmentController
 from halage.environment.errors import BadVariable
-from halage.environment.fleet import copy_of
-from halage.environment.health_tables import HealthSpan, read_spans
-from halage.environment.launch import probe_of
-from halage.environment.logs import follow_lines, last_lines
+from halage.environment.instances.fleet import copy_of
+from halage.environment.instances.launch import probe_of
+from halage.environment.instances.logs import follow_lines, last_lines
 from halage.environment.machinery import Machinery
 from halage.environment.model import Deployment, Environment, InstanceState, LogLine, Release, Variable
-from halage.environment.orders import DeploymentOrder
-from halage.environment.planning import RolloutPlan, plan_rollout
-from halage.environment.reporting import Report, make_report, read_course
+from halage.environment.records import inspection, orders, scaling
+from halage.environment.records.orders import DeploymentOrder
+from halage.environment.records.planning import RolloutPlan, plan_rollout
+from halage.environment.records.reporting import Report, make_report, read_course
+from halage.environment.records.views import environment_view, release_view, variable_view
 from halage.environment.routing import route_name
-from halage.environment.settings.tables import forget_settings, forget_templates
-from halage.environment.store import Place
-from halage.environment.views import environment_view, release_view, variable_view
+from halage.environment.tables import store
+from halage.environment.tables.health_tables import HealthSpan, read_spans
+from halage.environment.tables.settings_tables import forget_settings, forget_templates
+from halage.environment.tables.store import Place
 from halage.site.model import EnvironmentPlan
 from halage.site.settings import Policy
 

@@ -12,7 +12,7 @@ from halage.base.database import Database
 from halage.base.errors import HalageError
 from halage.base.tasks import Controller, Tasks
 from halage.build.service import Builds, JobOrder
-from halage.environment.orders import DeploymentOrder
+from halage.environment.records.orders import DeploymentOrder
 from halage.environment.service import Environments
 from halage.pipeline import ledger, store
 from halage.pipeline.model import RunState, StageKind, StageState

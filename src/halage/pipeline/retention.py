@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from halage.base.database import Transaction
 from halage.build.store import bundles_table, jobs_table
-from halage.environment.store import releases_table
+from halage.environment.tables.store import releases_table
 from halage.pipeline.store import OPEN_RUNS, runs_table
 
 KEPT_RUNS = 5

@@ -8,7 +8,7 @@ from halage.base.database import Database, Transaction
 from halage.build.model import JobState
 from halage.build.store import jobs_table
 from halage.environment.model import DeploymentState
-from halage.environment.store import OPEN_DEPLOYMENTS, deployments_table
+from halage.environment.tables.store import OPEN_DEPLOYMENTS, deployments_table
 from halage.monitor.inventory import Workload
 from halage.pipeline.store import OPEN_RUNS, runs_table
 

@@ -10,9 +10,9 @@ from halage.base.clock import Clock
 from halage.base.database import Database
 from halage.base.journal import Journal
 from halage.build.service import Builds
-from halage.environment.configure import EnvironmentSettings
-from halage.environment.executions import Executions
+from halage.environment.execution.service import Executions
 from halage.environment.making import EnvironmentMaking
+from halage.environment.records.settings import EnvironmentSettings
 from halage.environment.scaling_service import Scaling
 from halage.environment.securing import CertificateDesk
 from halage.environment.service import Environments

@@ -7,9 +7,9 @@ from alembic.migration import MigrationContext
 import halage.access.store
 import halage.build.store
 import halage.compute.store
-import halage.environment.notices
-import halage.environment.settings.tables
-import halage.environment.store
+import halage.environment.notices.teller
+import halage.environment.tables.settings_tables
+import halage.environment.tables.store
 import halage.monitor.alarms.store
 import halage.monitor.dashboards.store
 import halage.monitor.logs.tables

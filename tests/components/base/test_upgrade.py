@@ -15,8 +15,8 @@ from halage.base.database import Database, Transaction
 from halage.base.journal import Journal
 from halage.base.journal_search import find_entries
 from halage.base.origin import OWN
-from halage.environment import orders, scaling
-from halage.environment.views import environment_view
+from halage.environment.records import orders, scaling
+from halage.environment.records.views import environment_view
 from halage.site.document import site_to_document
 from tests.controlplane import site_of
 from tests.postgresql import PostgreSQL

@@ -1,6 +1,6 @@
 """How checks and statuses went over time: what fails, what flaps, what is recorded."""
 
-from halage.environment.course import FLAPPING_FALLS, Course, Settled, failing_for, go_on, settle
+from halage.environment.health.course import FLAPPING_FALLS, Course, Settled, failing_for, go_on, settle
 from halage.environment.model import Health, HealthStatus
 
 

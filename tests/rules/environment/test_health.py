@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from halage.environment.health import DeploymentSigns, InstanceSigns, Signs, derive
+from halage.environment.health.rules import DeploymentSigns, InstanceSigns, Signs, derive
 from halage.environment.model import Colour, DeploymentState, HealthStatus, InstanceState, TakenOut
 from halage.monitor.collect.model import Requests
 from halage.site.settings import HealthRules

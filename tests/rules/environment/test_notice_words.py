@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from halage.base.journal import Entry
-from halage.environment.notice_words import notice_of
+from halage.environment.notices.words import notice_of
 
 HERE = "prod of shop: "
 

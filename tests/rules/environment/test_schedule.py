@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halage.environment.schedule import may_begin
+from halage.environment.settings.schedule import may_begin
 from halage.site.settings import SchedulePlan, Window
 
 PARIS = "Europe/Paris"

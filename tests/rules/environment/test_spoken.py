@@ -2,7 +2,7 @@
 
 import pytest
 
-from halage.environment.spoken import spoken
+from halage.environment.execution.spoken import spoken
 
 
 @pytest.mark.parametrize(

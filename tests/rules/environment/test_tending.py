@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from halage.environment.health.tending import decide_with_health
 from halage.environment.model import DeploymentState, InstanceState, TakenOut
 from halage.environment.rules import (
     Action,
@@ -17,7 +18,6 @@ from halage.environment.rules import (
     Situation,
     Withdraw,
 )
-from halage.environment.tending import decide_with_health
 
 GOOD = InstanceFacts("i-1", 1, InstanceState.SERVING, is_known=True, has_answered=True, in_balancer="serving")
 BAD = replace(GOOD, id="i-2", failing_for_s=61.0, is_up=False)

@@ -10,12 +10,12 @@ import pytest
 
 from halage.base.errors import Invalid, NotFound
 from halage.compute.drivers.memory import Script
-from halage.environment.autoscaler import Autoscaler
 from halage.environment.autoscaling.model import Reading
 from halage.environment.autoscaling.simulation import SimulatedSite
-from halage.environment.measures import Question
+from halage.environment.control.autoscaler import Autoscaler
+from halage.environment.control.measures import Question
 from halage.environment.scaling_service import Scaling, ScalingView, WhatIf
-from halage.environment.store import Place
+from halage.environment.tables.store import Place
 from halage.site.model import EnvironmentPlan
 from halage.site.settings import ProcessKind, ScalingPlan, ScheduledSize, Trigger, TriggerKind
 from tests.clock import ManualClock

@@ -12,8 +12,8 @@ from halage.compute.drivers.memory import MemoryAttached, Script
 from halage.compute.errors import NoSuchUnit
 from halage.compute.model import Stream, TerminalSize, UnitSpec
 from halage.environment.errors import NoSuchEnvironment, NothingDeployed
-from halage.environment.execution_ledger import MOST_AT_ONCE
-from halage.environment.executions import Executions
+from halage.environment.execution.ledger import MOST_AT_ONCE
+from halage.environment.execution.service import Executions
 from halage.environment.model import ExecutionWish, Outcome
 from halage.site.model import EnvironmentPlan
 from tests.clock import ManualClock

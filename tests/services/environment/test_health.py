@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from halage.base.errors import Conflict, NotFound
-from halage.environment import scaling_store
 from halage.environment.autoscaling.model import WEB
-from halage.environment.inventory import EnvironmentInventory
+from halage.environment.control.inventory import EnvironmentInventory
+from halage.environment.control.watcher import LOOK_EVERY_S, HealthChange, HealthWatcher
 from halage.environment.model import Colour, HealthStatus, InstanceState
-from halage.environment.watcher import LOOK_EVERY_S, HealthChange, HealthWatcher
+from halage.environment.tables import scaling_store
 from halage.monitor.collect.model import Requests
 from halage.pipeline.workload import WorkloadCounter
 from halage.site.model import EnvironmentPlan

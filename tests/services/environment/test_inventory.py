@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from halage.compute.drivers.memory import Script
-from halage.environment.inventory import EnvironmentInventory
+from halage.environment.control.inventory import EnvironmentInventory
 from halage.environment.model import InstanceState
 from halage.monitor.inventory import Inventory, WatchedEnvironment, Workload
 from halage.pipeline.workload import WorkloadCounter

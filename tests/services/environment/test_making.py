@@ -7,8 +7,8 @@ from halage.base.database import Transaction
 from halage.base.errors import Conflict, Invalid, NotFound
 from halage.environment.errors import NoSuchEnvironment, NothingDeployed
 from halage.environment.model import DeploymentState
-from halage.environment.settings import tables
 from halage.environment.settings.model import Wish
+from halage.environment.tables import settings_tables as tables
 from halage.site.model import EnvironmentPlan, HealthPlan
 from tests.controlplane import PROD, SHOP, ControlPlane, Ground, control_plane, eventually, site_of
 

@@ -1,7 +1,7 @@
 """What scaling reads from the store: within its own environment, without who warms up, and why not."""
 
 from halage.environment.autoscaling.presets import PRESETS, expression_problem
-from halage.environment.measures import Question, StoredMeasures
+from halage.environment.control.measures import Question, StoredMeasures
 from tests.metrics import MemoryMetrics
 
 AT = 1_700_000_000 // 60 * 60

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from halage.base.tasks import Tasks
 from halage.compute.drivers.memory import Script
 from halage.environment.model import DeploymentState
-from halage.environment.notices import Notices
+from halage.environment.notices.teller import Notices
 from halage.environment.settings.model import Wish
 from halage.monitor.alarms.errors import NotDelivered
 from halage.monitor.alarms.message import Message

@@ -10,8 +10,8 @@ from halage.compute.drivers.memory import Script
 from halage.compute.model import UnitSpec
 from halage.environment.errors import NothingToReturnTo
 from halage.environment.model import DeploymentState, InstanceState
-from halage.environment.store import Place
-from halage.environment.traffic import NoTraffic, Served
+from halage.environment.rollout.traffic import NoTraffic, Served
+from halage.environment.tables.store import Place
 from halage.site.model import EnvironmentPlan, RunPlan, Site
 from halage.site.settings import Algorithm, BalancerPlan, Batch, CanaryPlan, DeploymentPlan, Policy
 from tests.controlplane import PROD, ControlPlane, Ground, control_plane, eventually, in_words, site_of

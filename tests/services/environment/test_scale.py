@@ -4,7 +4,7 @@ import pytest
 
 from halage.base.errors import Conflict, Invalid
 from halage.base.origin import coming_from
-from halage.environment.actuator import Actuator
+from halage.environment.control.actuator import Actuator
 from halage.environment.errors import NoSuchEnvironment, NothingDeployed, NothingToReturnTo
 from halage.environment.model import Colour, DeploymentState
 from halage.site.model import EnvironmentPlan

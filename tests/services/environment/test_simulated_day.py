@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from halage.environment.model import InstanceState
-from halage.environment.orders import rows_of
-from halage.environment.store import update_instance
+from halage.environment.records.orders import rows_of
+from halage.environment.tables.store import update_instance
 from tests.simulation import DAY_S, Fleet, Happening, Plan, draw, place_of, simulate
 from tests.virtual_time import Stuck, VirtualClock, run_virtually
 

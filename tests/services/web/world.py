@@ -22,8 +22,6 @@ from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
 from halage.compute.drivers.memory import MemoryDriver
 from halage.compute.model import STANDARD_TYPES
 from halage.environment.certificates.keeper import Certificates
-from halage.environment.configure import EnvironmentSettings
-from halage.environment.health_tables import HealthSpan
 from halage.environment.making import EnvironmentTemplate, Made
 from halage.environment.model import (
     Cause,
@@ -40,13 +38,15 @@ from halage.environment.model import (
     Release,
     Variable,
 )
-from halage.environment.orders import create as create_environments
-from halage.environment.planning import RolloutPlan
-from halage.environment.reporting import Report, TimedPhase
+from halage.environment.records.orders import create as create_environments
+from halage.environment.records.planning import RolloutPlan
+from halage.environment.records.reporting import Report, TimedPhase
+from halage.environment.records.settings import EnvironmentSettings
 from halage.environment.rollout import rehearsal as planned
+from halage.environment.rollout.traffic import Served
 from halage.environment.routing import ConsoleDoor, Routing
 from halage.environment.securing import CertificateDesk
-from halage.environment.traffic import Served
+from halage.environment.tables.health_tables import HealthSpan
 from halage.monitor.collect.model import Requests
 from halage.monitor.dashboards.service import Dashboards
 from halage.monitor.intake.model import IntakeLimits

@@ -18,9 +18,9 @@ from halage.balancer.rules import covers
 from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
 from halage.base.errors import HalageError
-from halage.environment.certificates import store
 from halage.environment.certificates.model import Kept, Origin
 from halage.environment.configuration import Sealer
+from halage.environment.tables import certificate_store as store
 
 AUTHORITY = "authority"
 CONSOLE = "console"

@@ -7,12 +7,12 @@ from sqlalchemy import update
 
 from halage.base.database import Transaction
 from halage.base.errors import Invalid
-from halage.environment import store
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.model import DeploymentState
-from halage.environment.settings import tables
 from halage.environment.settings.rules import differences, is_same_but_live
-from halage.environment.store import Place
+from halage.environment.tables import settings_tables as tables
+from halage.environment.tables import store
+from halage.environment.tables.store import Place
 from halage.site.effective import with_settings
 from halage.site.errors import SettingsInvalid
 from halage.site.model import Site

@@ -17,7 +17,7 @@ from halage.base.errors import HalageError, Invalid
 from halage.base.tasks import Tasks
 from halage.compute.driver import Attached
 from halage.compute.model import Stream, TerminalSize
-from halage.environment.executions import Execution, Executions
+from halage.environment.execution.service import Execution, Executions
 from halage.environment.model import Outcome
 from halage.web.api.requests import RequestBody
 from halage.web.api.requests_executions import Said, ShellWanted

@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import Field
 
-from halage.environment.health_tables import HealthSpan as SpanValue
 from halage.environment.model import Colour, HealthStatus, InstanceState
 from halage.environment.model import Environment as EnvironmentValue
+from halage.environment.tables.health_tables import HealthSpan as SpanValue
 from halage.web.api.requests import Flag, RequestBody
 from halage.web.api.schemas import View
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 
 from halage.base.errors import Conflict
-from halage.environment.health_tables import HealthSpan
 from halage.environment.model import Colour, HealthStatus
+from halage.environment.tables.health_tables import HealthSpan
 from halage.web.console.console import Console, Visitor, add, see, status_of
 from halage.web.console.live import Page, at_each_change, live
 

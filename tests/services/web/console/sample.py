@@ -22,7 +22,6 @@ from halage.base.schema import metadata
 from halage.build.model import ConsoleLine, Job, JobState, TestCase, TestReport
 from halage.compute.drivers.memory import MemoryDriver
 from halage.environment.certificates.keeper import Certificates
-from halage.environment.health_tables import HealthSpan
 from halage.environment.model import (
     Cause,
     Colour,
@@ -40,6 +39,7 @@ from halage.environment.model import (
 )
 from halage.environment.routing import Routing
 from halage.environment.securing import CertificateDesk
+from halage.environment.tables.health_tables import HealthSpan
 from halage.monitor.alarms.documents import kept_action, to_document
 from halage.monitor.alarms.ledger import NewChange, expand_with, record_changes
 from halage.monitor.alarms.model import (

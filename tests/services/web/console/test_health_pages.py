@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from halage.environment.health_tables import HealthSpan
 from halage.environment.model import Colour, Health, HealthStatus
+from halage.environment.tables.health_tables import HealthSpan
 from halage.web.console.health import stretches_of
 from tests.services.web.console.sample import Sample
 from tests.services.web.console.visit import Visits

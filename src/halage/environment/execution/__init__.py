@@ -1,0 +1,1 @@
+"""One-off commands and shells that people run in an environment."""

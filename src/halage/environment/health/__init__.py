@@ -1,0 +1,1 @@
+"""How an environment and its instances are, and why. Pure."""

@@ -1,0 +1,1 @@
+"""The living instances: where they run, how they start, how they are, what they print."""
