@@ -37,8 +37,6 @@ commands = []
 main = ["test", "live"]
 [environments.live]
 instances = 4
-[environments.live.balancer]
-algorithm = "round_robin"
 [environments.live.deployments]
 policy = "POLICY"
 keep_old = 5

@@ -19,7 +19,7 @@ from halage.balancer.rules import secured_hosts
 T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = {}
 
-FORM = 3
+FORM = 4
 """Raised with each change of the configuration's text: a HAProxy of an earlier form is reloaded once."""
 
 SPARE_SLOTS = 16
@@ -52,6 +52,11 @@ class Placed:
 
     target: Target
     is_draining: bool = False
+
+    @property
+    def weight(self) -> int:
+        """What the algorithm sees of it: nothing where it gets its share by lot."""
+        return self.target.weight if self.target.share is None else 0
 
 
 @dataclass(frozen=True, slots=True)
