@@ -87,7 +87,9 @@ class Product:
 
     def environment(self) -> dict[str, str]:
         """The environment of commands: nothing of the machine's own configuration."""
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("HALAGE_", "GIT_"))}
+        # Without its bytecode every start of the server would compile all of it: seconds that no user waits.
+        foreign = ("HALAGE_", "GIT_", "PYTHONDONTWRITEBYTECODE")
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         home = self.directory / "home"
         home.mkdir(exist_ok=True)
         return {
@@ -119,6 +121,10 @@ class Product:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         self.begin()
+        self.await_answer()
+
+    def await_answer(self) -> None:
+        """Wait until a server that was begun answers."""
         eventually(self._answers, "the server to answer")
 
     def _answers(self) -> bool:

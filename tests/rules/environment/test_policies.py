@@ -1,5 +1,6 @@
 """The six policies, played through: what each promises, whatever happens on the way."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -259,6 +260,70 @@ def test_what_stands_still_returns_at_its_deadline() -> None:
     world.settle()
     assert world.finished is DeploymentState.ROLLED_BACK
     assert len(world.serving(OLD)) == len(world.instances) == 4
+
+
+@pytest.mark.parametrize("policy", ALL)
+@pytest.mark.parametrize("wanted", [1, 4])
+def test_an_abort_at_any_moment_leads_to_the_old_release_whole(policy: Policy, wanted: int) -> None:
+    if policy is Policy.ROLLING and wanted == 1:
+        pytest.skip("it is refused")
+    outcomes = []
+    for moment in itertools.count():
+        world = _running(wanted)
+        world.deploy(NEW, policy=policy, plan=SHORT)
+        _play(world, moment)
+        if world.deployment is None:
+            break
+        world.deployment = replace(world.deployment, failure="stopped by ada")
+        world.fewest_serving = 99
+        world.settle()
+        outcomes.append(world.finished)
+        assert len(world.serving(OLD)) == len(world.instances) == wanted
+        promise = strategy_of(policy, SHORT, wanted).fewest
+        assert world.fewest_serving >= promise, f"at moment {moment}"
+    assert len(outcomes) > 5
+    assert set(outcomes) == {DeploymentState.ROLLED_BACK}
+
+
+@pytest.mark.parametrize("policy", ALL)
+def test_an_instance_that_dies_in_the_middle_of_a_batch(policy: Policy) -> None:
+    """A new one takes the deployment back whole; an old one is replaced or was leaving, and it goes on."""
+    for release, outcome in ((NEW, DeploymentState.ROLLED_BACK), (OLD, DeploymentState.SUCCEEDED)):
+        deaths = 0
+        for moment in itertools.count():
+            world = _running(4)
+            world.deploy(NEW, policy=policy, plan=SHORT)
+            _play(world, moment)
+            if world.deployment is None:
+                break
+            alive = [
+                each
+                for each in world.instances.values()
+                if each.release_id == release and each.is_known and each.state in STAYING
+            ]
+            if not alive:
+                continue
+            deaths += 1
+            world.change(alive[-1].id, died="was ended by signal 9", in_balancer=None)
+            world.settle(2000)
+            assert world.finished is outcome, f"{release} at moment {moment}"
+            staying = [each for each in world.instances.values() if each.state is not InstanceState.KEPT]
+            assert len(world.serving(world.current)) == len(staying) == 4
+        assert deaths > 3
+
+
+SHORT = replace(PLAN, canary=CanaryPlan(percent=10, duration_s=4))
+STAYING = (InstanceState.STARTING, InstanceState.READY, InstanceState.SERVING)
+
+
+def _play(world: World, moments: int) -> None:
+    """So many decisions of a deployment, or all."""
+    for _ in range(moments):
+        world.step()
+        if not world.happen():
+            world.now += 1.0
+        if world.deployment is None:
+            return
 
 
 def test_an_abort_after_the_switch_takes_back_what_still_drains() -> None:

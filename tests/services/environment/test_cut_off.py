@@ -9,7 +9,7 @@ from halage.compute.drivers.memory import Script
 from halage.compute.model import UnitSpec
 from halage.environment.model import Deployment, DeploymentState
 from halage.site.model import EnvironmentPlan, RunPlan, Site
-from halage.site.settings import Algorithm, BalancerPlan, CanaryPlan, DeploymentPlan, Policy
+from halage.site.settings import CanaryPlan, DeploymentPlan, Policy
 from tests.clock import ManualClock
 from tests.controlplane import PROD, ControlPlane, Ground, control_plane, eventually, live, site_of
 from tests.drivers import Life
@@ -109,8 +109,7 @@ async def test_a_failing_release_command_that_is_cut_off_anywhere_starts_no_inst
 
 def _by(policy: Policy, keep_old_s: float = 0.0) -> Site:
     plan = DeploymentPlan(policy, keep_old_s=keep_old_s, canary=CanaryPlan(duration_s=0))
-    balancer = BalancerPlan(algorithm=Algorithm.ROUND_ROBIN)
-    prod = EnvironmentPlan("prod", instances=2, deployments=plan, balancer=balancer)
+    prod = EnvironmentPlan("prod", instances=2, deployments=plan)
     return site_of(plan=prod, run=RunPlan(start="serve", release_command="migrate"))
 
 

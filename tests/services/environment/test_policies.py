@@ -1,5 +1,6 @@
 """Deployments by each policy over drivers in memory: what runs, what is kept, what is refused."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.traffic import NoTraffic, Served
 from halage.environment.tables.store import Place
 from halage.site.model import EnvironmentPlan, RunPlan, Site
-from halage.site.settings import Algorithm, BalancerPlan, Batch, CanaryPlan, DeploymentPlan, Policy
+from halage.site.settings import Batch, CanaryPlan, DeploymentPlan, Policy
+from tests.clock import ManualClock
 from tests.controlplane import PROD, ControlPlane, Ground, control_plane, eventually, in_words, site_of
 
 CANARY = CanaryPlan(percent=10, duration_s=0)
@@ -23,10 +25,7 @@ def by(policy: Policy, instances: int = 4, *, run: RunPlan | None = None, **sett
     """A site that is deployed by a policy."""
     plan = DeploymentPlan(policy, canary=CANARY, batch=Batch(count=2))
     plan = replace(plan, **settings)  # type: ignore[arg-type]
-    balancer = BalancerPlan(algorithm=Algorithm.ROUND_ROBIN)
-    return site_of(
-        plan=EnvironmentPlan("prod", instances=instances, deployments=plan, balancer=balancer), run=run
-    )
+    return site_of(plan=EnvironmentPlan("prod", instances=instances, deployments=plan), run=run)
 
 
 @pytest.mark.parametrize("policy", list(Policy))
@@ -57,6 +56,103 @@ async def test_each_policy_leads_back_when_the_second_batch_fails(ground: Ground
         deployment = await plane.deploy_whole(by(policy), run_id=2)
         assert deployment.state is DeploymentState.ROLLED_BACK, in_words(deployment)
         await plane.is_serving(["1"] * 4)
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_an_instance_that_dies_in_a_batch_is_named_and_takes_it_back(
+    ground: Ground, policy: Policy
+) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(by(policy))
+        ground.prober.answers.clear()  # the batch stays as it is
+        deployment_id = await plane.begin(by(policy), run_id=2)
+        await eventually(lambda: _runs(ground, "2"), "an instance of the new release")
+        victim = _running_of(ground, "2")[0]
+        ground.compute.end(victim, 137)
+        ground.prober.answers.set()
+        deployment = await plane.deployed(deployment_id)
+        assert deployment.state is DeploymentState.ROLLED_BACK, in_words(deployment)
+        assert deployment.reason.startswith(f"instance {victim.partition('.')[0]} "), deployment.reason
+        await plane.is_serving(["1"] * 4)
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_an_abort_leads_to_the_old_release_whole(ground: Ground, policy: Policy) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(by(policy))
+        # Where it waits between batches, also with some of the new ones serving.
+        waits = policy in (Policy.ROLLING, Policy.ROLLING_ADDITIONAL, Policy.CANARY)
+        for run_id in (2, 3) if waits else (2,):
+            (ground.prober.answers.set if run_id == 3 else ground.prober.answers.clear)()
+            deployment_id = await plane.begin(by(policy, pause_s=60, canary=LONG), run_id=run_id)
+            look = _serves if run_id == 3 else _runs
+            await eventually(lambda look=look, n=run_id: look(ground, str(n)), "the new release")  # type: ignore[misc]
+            await plane.environments.abort(deployment_id, actor="ada")
+            ground.prober.answers.set()
+            deployment = await plane.deployed(deployment_id)
+            assert deployment.state is DeploymentState.ROLLED_BACK, in_words(deployment)
+            assert deployment.reason == "stopped by ada"
+            await plane.is_serving(["1"] * 4)
+
+
+LONG = CanaryPlan(percent=10, duration_s=300)
+
+
+async def test_a_canary_that_fails_its_check_after_half_a_minute_goes_back_whole(
+    ground: Ground, clock: ManualClock
+) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(by(Policy.CANARY))
+        deployment_id = await plane.begin(by(Policy.CANARY, canary=LONG), run_id=2)
+        await eventually(lambda: _reaches(ground, ["1"] * 4 + ["2"]), "the canary")
+        (canary,) = [each for each in ground.balancer.serving("shop.prod") if each.share is not None]
+        assert canary.share == 10
+        await clock.advance(30.0)
+        assert not (await plane.environments.deployment(deployment_id)).state.is_final
+        ground.balancer.set_check("shop.prod", canary.id, is_healthy=False, words="L7STS/500 in 2 ms")
+        await clock.advance(2.0)
+        deployment = await plane.deployed(deployment_id)
+        assert deployment.state is DeploymentState.ROLLED_BACK, in_words(deployment)
+        assert deployment.reason == f"instance {canary.id} fails its check (L7STS/500 in 2 ms)"
+        await plane.is_serving(["1"] * 4)
+
+
+async def test_of_deployments_asked_for_at_once_one_is_served_whole(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(by(Policy.ROLLING_ADDITIONAL))
+        site = by(Policy.ROLLING_ADDITIONAL)
+        await asyncio.gather(
+            plane.deploy(site, run_id=3),
+            plane.deploy(site, run_id=2),
+            plane.environments.restart(*PROD, actor="ada"),
+            plane.deploy(site, run_id=4),
+        )
+        deployments = await plane.environments.deployments(*PROD, limit=10)
+        ended = [await plane.deployed(each.id) for each in deployments]
+        assert {each.state for each in ended} <= {DeploymentState.SUCCEEDED, DeploymentState.SUPERSEDED}
+        releases = await plane.environments.releases(*PROD)
+        (current,) = [each.number for each in releases if each.state == "current"]
+        newest = max(ended, key=lambda each: each.id if each.state is DeploymentState.SUCCEEDED else 0)
+        assert newest.release.number == current
+        await plane.is_serving([str(current)] * 4)
+
+
+def _running_of(ground: Ground, release: str) -> list[str]:
+    """Units of the instances of a release."""
+    units = [unit for unit in ground.compute.running() if unit.startswith("i-")]
+    return [unit for unit in units if ground.compute.spec(unit).environment["HALAGE_RELEASE"] == release]
+
+
+async def _runs(ground: Ground, release: str) -> bool:
+    return bool(_running_of(ground, release))
+
+
+async def _serves(ground: Ground, release: str) -> bool:
+    return release in ground.visitors_reach()
+
+
+async def _reaches(ground: Ground, releases: list[str]) -> bool:
+    return ground.visitors_reach() == releases
 
 
 async def test_old_instances_are_kept_and_a_swap_takes_them_back_without_a_start(ground: Ground) -> None:
