@@ -22,7 +22,7 @@ SHOP = Route("shop.prod", ("shop.example", "www.example"), HealthCheck("/up", 0.
 BLOG = Route("blog.prod", ("blog.example",))
 
 
-PASSIVE = "observe layer7 error-limit 5 on-error fastinter"
+PASSIVE = "observe layer7 error-limit 3 on-error fastinter"
 
 
 def layout() -> Layout:
@@ -49,9 +49,12 @@ def test_slot_holds_what_cannot_change_at_run_time_and_its_servers() -> None:
         "timeout tunnel 3600000ms",
         "timeout check 1500ms",
     ]
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         f"server one 127.0.0.1:80 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 100",
         f"server two [::1]:81 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 5 disabled",
+        # The second ones are for when no first one is up: the default is to fail open.
+        "server one:open 127.0.0.1:80 backup weight 100",
+        "server two:open [::1]:81 backup weight 5 disabled",
     ]
 
 
