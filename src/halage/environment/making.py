@@ -1,6 +1,7 @@
 """Makes environments after others, rebuilds and terminates them."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ from halage.site.model import EnvironmentPlan
 from halage.site.values import check_environments
 
 _ACTOR = "halage"
+_TEMPLATE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _UNFINISHED_S = 30 * 86400.0
 """How far back is looked for an environment whose removal was cut off."""
 OF_ONE = frozenset({"domains"})
@@ -258,6 +260,11 @@ def _half_terminated(tx: Transaction, project: str | None) -> list[Place]:
 
 
 def _save_template(tx: Transaction, place: Place, template: str, actor: str) -> EnvironmentTemplate:
+    if not _TEMPLATE.fullmatch(template):
+        raise Invalid(
+            f"A template cannot be called {template!r}: allowed are names of lower-case letters, digits and "
+            "hyphens that begin with a letter, at most 63."
+        )
     settings = _own_settings(tx, place)
     table, project = tables.templates_table, place[0]
     tx.execute(delete(table).where(table.c.project == project, table.c.name == template))

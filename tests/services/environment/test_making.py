@@ -58,6 +58,8 @@ async def test_an_environment_is_made_of_a_template(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         await plane.deploy_whole(site_of(plan=_rich()))
         saved = await plane.making.save_template(*PROD, "big", actor="ada")
+        with pytest.raises(Invalid, match="A template cannot be called 'Big!'"):
+            await plane.making.save_template(*PROD, "Big!", actor="ada")
         assert saved.settings == {"instances": 2, "health.path": "/up"}
         made = await plane.making.create(SHOP, "copy", template="big", actor="ada")
         assert made.deployment_id is None
