@@ -11,7 +11,7 @@ from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.balancer.model import HealthCheck, Route, TargetState, TargetStatus, Timeouts
 from tests.components.balancer.sites import Answer, Load, Site, visit
 
-QUICK = HealthCheck(path="/up", interval_s=0.1, timeout_s=5.0, rise=1, fall=2)
+QUICK = HealthCheck(path="/up", interval_s=0.1, rise=1, fall=2)
 SHOP = Route("shop.prod", ("shop.localhost",), QUICK)
 
 

@@ -24,7 +24,7 @@ SHOP = Route("shop.prod", ("shop.example", "www.example"), HealthCheck("/up", 0.
 BLOG = Route("blog.prod", ("blog.example",))
 
 
-PASSIVE = "observe layer7 error-limit 5 on-error fastinter"
+PASSIVE = "observe layer7 error-limit 3 on-error fastinter"
 
 
 def layout() -> Layout:
@@ -51,9 +51,12 @@ def test_slot_holds_what_cannot_change_at_run_time_and_its_servers() -> None:
         "timeout tunnel 3600000ms",
         "timeout check 1500ms",
     ]
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         f"server one 127.0.0.1:80 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 100",
         f"server two [::1]:81 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 5 disabled",
+        # The second ones are for when no first one is up: the default is to fail open.
+        "server one:open 127.0.0.1:80 backup weight 100",
+        "server two:open [::1]:81 backup weight 5 disabled",
     ]
 
 
@@ -108,7 +111,8 @@ def test_who_gets_a_share_by_lot_holds_lots_and_has_no_turn() -> None:
     assert maps[LOTS_MAP] == {f"{shop}/0": "three", f"{shop}/1": "four"}
     text = render_configuration(canaries, PLACE)
     assert "server three 127.0.0.3:80" in text
-    assert text.count("weight 0\n") == 2
+    without_turn = {line.split()[1] for line in text.splitlines() if line.endswith(" weight 0")}
+    assert without_turn == {"three", "three:open", "four", "four:open"}
 
 
 def test_one_route_alone_can_be_tried() -> None:

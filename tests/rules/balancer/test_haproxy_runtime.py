@@ -14,7 +14,7 @@ from halage.balancer.drivers.haproxy.runtime import (
 from halage.balancer.drivers.haproxy.statuses import last_check
 from halage.balancer.model import Route, Target
 
-ROUTE = Route("shop.prod", ("shop.example",))
+ROUTE = Route("shop.prod", ("shop.example",), fails_open=False)
 ONE = Target("one", "127.0.0.1", 80)
 UP = Server("127.0.0.1", 80, 100, is_off=False, is_draining=False)
 DRAINING = Server("127.0.0.1", 80, 100, is_off=False, is_draining=True)
@@ -59,8 +59,8 @@ def test_map_is_brought_to_what_is_wanted() -> None:
 
 def test_missing_server_is_added_ready_and_checked() -> None:
     assert server_commands("s1", {"one": Placed(ONE)}, {}, ROUTE) == [
-        "add server s1/one 127.0.0.1:80 check inter 2000ms fastinter 250ms fall 3 rise 2 "
-        "observe layer7 error-limit 5 on-error fastinter weight 100 "
+        "add server s1/one 127.0.0.1:80 check inter 800ms fastinter 100ms fall 2 rise 2 "
+        "observe layer7 error-limit 3 on-error fastinter weight 100 "
         "pool-purge-delay 5s pool-max-conn -1",
         "enable health s1/one",
         "set server s1/one state ready",

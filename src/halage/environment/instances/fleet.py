@@ -164,6 +164,9 @@ class Fleet:
             await self._compute.stop(unit.id, FORGET_GRACE_S)
             await self._compute.remove(unit.id)
             self._seen.pop(unit.id, None)
+            for kept in self._ended.values():
+                if unit.id in kept:
+                    kept.remove(unit.id)
 
     def ended(self, place: Place) -> list[tuple[str, str]]:
         """(instance id, unit id) of each ended copy of an environment whose output is still kept."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from halage.balancer.drivers.haproxy import pages
 from halage.balancer.drivers.haproxy.layout import Layout, Placed, Slot, certificate_name
 from halage.balancer.model import HealthCheck, Route, Target, Timeouts
-from halage.balancer.rules import secured_hosts, share_sources
+from halage.balancer.rules import SPREAD, secured_hosts, share_sources, sooner_s
 
 CONFIGURATION = "haproxy.cfg"
 SERVERS_STATE = "servers.state"
@@ -44,10 +44,7 @@ COOKIE = "halage_instance"
 OPEN = ":open"
 """What the name of a target's second server ends in, of a route that fails open."""
 MASTER_SOCKET = "master.sock"
-SOONER = 8
-"""Checks of a target that has just failed one, or has not passed enough, come that many times as often."""
-SOONEST_S = 0.1
-"""But not more often than so."""
+SPREAD_PERCENT = round(SPREAD * 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +166,11 @@ def check_parameters(check: HealthCheck) -> str:
     """What `server` and `add server` take for the check.
 
     After one that failed, and before one is up again, the next comes sooner. Visitors' requests are
-    watched as well: five 5xx in a row bring the next check forward, they judge nobody.
+    watched as well: three that fail in a row (5xx, no connection) bring the next check forward. They
+    judge nobody: else whoever asks for a broken page often enough would take a well site down.
     """
-    sooner_s = min(check.interval_s, max(check.interval_s / SOONER, SOONEST_S))
-    times = f"inter {milliseconds(check.interval_s)} fastinter {milliseconds(sooner_s)}"
-    passive = "observe layer7 error-limit 5 on-error fastinter"
+    times = f"inter {milliseconds(check.interval_s)} fastinter {milliseconds(sooner_s(check))}"
+    passive = "observe layer7 error-limit 3 on-error fastinter"
     return f"check {times} fall {check.fall} rise {check.rise} {passive}"
 
 
@@ -190,7 +187,7 @@ def _render_global(layout: Layout, place: Place) -> str:
         "    hard-stop-after 15m",
         # Without it memory is set aside for as many connections as the file limit allows.
         "    fd-hard-limit 65536",
-        "    spread-checks 5",
+        f"    spread-checks {SPREAD_PERCENT}",
     ]
     if place.threads is not None:
         lines.append(f"    nbthread {place.threads}")

@@ -34,7 +34,7 @@ class Slot:
     algorithm: str = "leastconn"
     timeout_s: float = HealthCheck().timeout_s
     timeouts: Timeouts = field(default_factory=Timeouts)
-    fails_open: bool = False
+    fails_open: bool = True
 
     @classmethod
     def of(cls, name: str, route: Route) -> "Slot":
@@ -274,6 +274,7 @@ def certificate_name(route: Route) -> str | None:
 
 
 def _route_from(entry: dict[str, Any], certificates: Callable[[str], Certificate | None]) -> Route:
+    entry.setdefault("fails_open", False)
     name = entry.pop("certificate", None)
     entry["hosts"], entry["health"] = tuple(entry["hosts"]), HealthCheck(**entry["health"])
     entry["timeouts"] = Timeouts(**entry.get("timeouts", {}))
@@ -282,4 +283,5 @@ def _route_from(entry: dict[str, Any], certificates: Callable[[str], Certificate
 
 
 def _slot_from(entry: dict[str, Any]) -> Slot:
-    return Slot(**entry | {"timeouts": Timeouts(**entry.get("timeouts", {}))})
+    timeouts = Timeouts(**entry.get("timeouts", {}))
+    return Slot(**{"fails_open": False, **entry, "timeouts": timeouts})

@@ -133,7 +133,10 @@ def read_statistics(answer: str) -> list[dict[str, str]]:
     """`show stat` as a row for each thing."""
     table = answer[answer.find("# ") + 2 :] if "# " in answer else ""
     table = table.partition("\n\n")[0]
-    return list(csv.DictReader(io.StringIO(table.strip())))
+    rows = csv.reader(io.StringIO(table.strip()))
+    names = next(rows, [])
+    # A thousand servers are asked about every few seconds; csv.DictReader takes three times as long.
+    return [dict(zip(names, row, strict=False)) for row in rows if row]
 
 
 def map_commands(name: str, wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
