@@ -71,7 +71,7 @@ class EnvironmentMaking:
 
     async def _made(self, made: Made) -> Made:
         place = (made.project, made.environment)
-        self._controller.note_change()
+        self._controller.note_change(place)
         await self._m.routing.change({place: EnvironmentPlan(made.environment)})
         self._controller.wake(place)
         return made
@@ -96,7 +96,7 @@ class EnvironmentMaking:
         deleted = await self._m.database.run(_terminate, place, actor)
         await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project, name)
-        self._controller.note_change()
+        self._controller.note_change(place)
         await self._m.routing.change({place: None})
         await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
         self._m.places.forget_environment(place)
