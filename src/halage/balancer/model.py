@@ -28,6 +28,10 @@ class Target:
     weight: int = 100
     check_path: str | None = None
     """What its check asks for; None: the path of its route. Two releases may differ in it."""
+    share: float | None = None
+    """Percent of the route's requests that it gets by lot, whatever the algorithm; None: no lot, the
+    algorithm has it in its turn. Those of a route that have one have the same. Where visitors come back
+    to the same target, the lot falls once for each visitor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,8 @@ def find_target_problem(target: Target) -> str | None:
         return f"the path {target.check_path!r} of its check is not one"
     if not 0 <= target.weight <= 256:
         return f"the weight {target.weight} is not between 0 and 256"
+    if target.share is not None and not 0 < target.share <= 100:
+        return f"the share of {target.share:g}% is not over 0% and at most 100%"
     return None
 
 

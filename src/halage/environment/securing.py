@@ -24,7 +24,7 @@ class CertificateDesk:
     """The use cases of certificates. Every method raises NoSuchEnvironment for an unknown place."""
 
     def __init__(self, routing: Routing, clock: Clock, on_change: Callable[[Place | None], None]) -> None:
-        """`on_change` is called after each change, with the environment (None: more than one, or the console):
+        """`on_change` is called after each change, with the environment (None: several, or the console):
         those who keep a copy of it read it anew.
         """
         self._routing = routing

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from halage.balancer.drivers.haproxy.figures import Counters, Figures
 from halage.balancer.drivers.haproxy.layout import Placed
 from halage.balancer.drivers.haproxy.runtime import (
@@ -83,6 +85,18 @@ def test_server_is_drained_brought_back_and_corrected() -> None:
         "set server s1/one addr 127.0.0.9 port 81",
         "set server s1/one weight 7",
     ]
+
+
+def test_server_that_gets_a_share_by_lot_has_no_weight_once_it_is_known() -> None:
+    drawn = {"one": Placed(replace(ONE, share=10))}
+    assert server_commands("s1", drawn, {}, ROUTE)[-2:] == [
+        "set server s1/one state ready",
+        "set server s1/one weight 0",
+    ]
+    assert server_commands("s1", drawn, {"one": UP}, ROUTE) == ["set server s1/one weight 0"]
+    known = {"one": replace(UP, weight=0)}
+    assert server_commands("s1", drawn, known, ROUTE) == []
+    assert server_commands("s1", {"one": Placed(ONE)}, known, ROUTE) == ["set server s1/one weight 100"]
 
 
 def test_server_that_is_not_wanted_is_taken_away() -> None:

@@ -70,6 +70,8 @@ def test_host_names_that_are_usable(host: str) -> None:
         Target("a", "127.0.0.1", 0),
         Target("a", "127.0.0.1", 65536),
         Target("a", "127.0.0.1", 80, weight=257),
+        Target("a", "127.0.0.1", 80, share=0.0),
+        Target("a", "127.0.0.1", 80, share=101.0),
     ],
 )
 def test_unusable_target_is_refused(target: Target) -> None:

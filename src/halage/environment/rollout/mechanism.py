@@ -103,7 +103,7 @@ def _others_allowed(situation: Situation, sides: Sides, course: Course) -> int:
         room = len(sides.mine) + strategy.batch if strategy.is_stop_first else serving
         return max(wanted - room, 0)
     if strategy.is_switched:
-        return wanted if serving < wanted else 0
+        return wanted if serving < wanted or course.is_proving else 0
     return max(wanted - (course.reach if strategy.is_stop_first else serving), 0)
 
 

@@ -53,6 +53,11 @@ class Placed:
     target: Target
     is_draining: bool = False
 
+    @property
+    def weight(self) -> int:
+        """What the algorithm sees of it: nothing where it gets its share by lot."""
+        return self.target.weight if self.target.share is None else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
