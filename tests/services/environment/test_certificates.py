@@ -82,7 +82,8 @@ async def stage(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Stage]:
     secrets.make_key()
     balancer = MemoryBalancer()
     routing = Routing(balancer, "test", Certificates(database, clock, secrets, "x"))
-    made = Stage(database, clock, secrets, balancer, routing, CertificateDesk(routing, clock, lambda place: None))
+    desk = CertificateDesk(routing, clock, lambda place: None)
+    made = Stage(database, clock, secrets, balancer, routing, desk)
     await made.restart()
     yield made
     database.close()
