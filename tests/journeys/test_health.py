@@ -66,6 +66,31 @@ def test_one_that_answers_500_is_out_and_named_with_what_its_check_said(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("policy", "status", "words"),
+    [
+        ("fail_open", 500, "requests go to all of them all the same"),
+        ("error_page", 503, "visitors get the error page"),
+    ],
+)
+def test_when_all_fail_it_is_red_and_says_what_visitors_get(
+    server: Product, shop: WorkingCopy, policy: str, status: int, words: str
+) -> None:
+    toml = toml_of() + f'[environments.prod.balancer]\nall_unhealthy = "{policy}"\n'
+    shop.deploy(site("", toml=toml, answer=ANSWER, before="SICK = []"))
+    (bad,) = server.client.show_environment(shop.project, "prod")["instances"]
+    assert _ask(bad, "/sick") == 500
+    health = eventually(lambda: found if (found := _health(shop))["serving"] == 0 else None, "all to fail")
+    assert (health["status"], health["colour"]) == ("severe", "red")
+    assert any(words in cause["text"] for cause in health["causes"])
+    visit = server.visit(f"{shop.project}.localhost")
+    assert visit.status == status
+    assert ("No healthy instance" in visit.body) == (policy == "error_page")
+    shown = server.halage("env", "health", shop.project, "prod").text
+    assert words in shown and "severe (red)" in shown, shown
+
+
+@pytest.mark.timeout(300)
 def test_an_instance_is_taken_out_looked_at_and_put_back_and_costs_no_request(
     server: Product, shop: WorkingCopy
 ) -> None:

@@ -88,9 +88,17 @@ class Exit:
     code: int | None
     at: float
     out_of_memory: bool = False
+    memory_bytes: int | None = None
+    """What it might use, where it was killed for using more; None: that is not known."""
+    is_machine_out: bool = False
+    """The kernel killed it because the machine had no memory left, not because of its own limit."""
 
     def __str__(self) -> str:
         """In words, for a message."""
+        if self.out_of_memory and self.is_machine_out:
+            return "was killed: the machine had no memory left"
+        if self.out_of_memory and self.memory_bytes is not None:
+            return f"was killed: it used more than its {self.memory_bytes // MIB} MiB of memory"
         if self.out_of_memory:
             return "was killed: it used more memory than its type allows"
         if self.code is None:

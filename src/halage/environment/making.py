@@ -94,7 +94,7 @@ class EnvironmentMaking:
 
     async def _made(self, made: Made) -> Made:
         place = (made.project, made.environment)
-        self._controller.note_change()
+        self._controller.note_change(place)
         await self._m.routing.change({place: EnvironmentPlan(made.environment)})
         self._controller.wake(place)
         return made
@@ -120,7 +120,7 @@ class EnvironmentMaking:
         deleted, runs = await self._m.database.run(_terminate, place, actor)
         await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project, name)
-        self._controller.note_change()
+        self._controller.note_change(place)
         self._controller.tell(runs)
         await self._m.routing.change({place: None})
         units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]

@@ -23,8 +23,10 @@ log = structlog.get_logger()
 class CertificateDesk:
     """The use cases of certificates. Every method raises NoSuchEnvironment for an unknown place."""
 
-    def __init__(self, routing: Routing, clock: Clock, on_change: Callable[[], None]) -> None:
-        """`on_change` is called after each change: those who keep a copy read it anew."""
+    def __init__(self, routing: Routing, clock: Clock, on_change: Callable[[Place | None], None]) -> None:
+        """`on_change` is called after each change, with the environment (None: several, or the console):
+        those who keep a copy of it read it anew.
+        """
         self._routing = routing
         self._clock = clock
         self._on_change = on_change
@@ -72,7 +74,7 @@ class CertificateDesk:
         await self._certificates.remove([_name(place)], actor=actor)
         await self._routing.secure(place)
         await self._routing.take_up(place)
-        self._on_change()
+        self._on_change(place)
 
     async def authority(self) -> str:
         """The certificate of this server's authority, PEM: who trusts it trusts every made one."""
@@ -84,7 +86,7 @@ class CertificateDesk:
             await self._clock.sleep(LOOK_EVERY_S)
             try:
                 if await self._routing.renew():
-                    self._on_change()
+                    self._on_change(None)
             except HalageError:
                 # The next look is in an hour, and there are thirty days.
                 log.exception("certificates not renewed", action="environment:Renew", subject="server")
@@ -95,7 +97,7 @@ class CertificateDesk:
             await self._certificates.put_back(_name(place), before, actor=actor)
             await self._routing.take_up(place)
             raise BadCertificate(f"the balancer does not take the certificate of {_words(place)}: {reason}")
-        self._on_change()
+        self._on_change(place)
         return self.show(place)
 
     def _hosts(self, place: Place | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from halage.compute.abilities import Abilities, Ability
 from halage.compute.drivers.process.cgroups import CPU_PERIOD_US, Cgroup, find_cgroups, find_version_2
-from halage.compute.model import MIB, Limits, Usage
+from halage.compute.model import MIB, Exit, Limits, Usage
 
 LIMITS = Limits(cpu=0.25, memory_bytes=128 * MIB, processes=99)
 
@@ -43,6 +43,16 @@ def test_version_2_is_measured(version_2: Path) -> None:
     assert not group.has_run_out_of_memory()
     (version_2 / "memory.events").write_text("oom_kill 1\n")
     assert group.has_run_out_of_memory()
+
+
+def test_a_kill_below_the_limit_is_the_lack_of_the_machine(version_2: Path) -> None:
+    group = Cgroup((version_2,))
+    group.limit(LIMITS)
+    assert group.has_reached_its_memory()
+    assert group.memory_limit_bytes() == 128 * MIB
+    (version_2 / "memory.events").write_text("low 0\noom 0\noom_kill 1\n")
+    assert not group.has_reached_its_memory()
+    assert str(Exit(137, 1.0, True, is_machine_out=True)) == "was killed: the machine had no memory left"
 
 
 def test_version_2_tells_of_disks_and_of_being_held_back(version_2: Path) -> None:

@@ -1,7 +1,9 @@
 """SIGKILL of what outlives the control plane: an instance, HAProxy."""
 
 import contextlib
+import http.client
 import os
+import re
 import signal
 import statistics
 import time
@@ -53,6 +55,54 @@ def test_the_death_of_an_instance_costs_no_request(server: Product, shop: Workin
     ]
     assert len(restarts) == 3
     assert all("signal 9" in each["details"]["reason"] for each in restarts), restarts
+
+
+GLUTTON = "(HELD.append(b'x' * 800_000_000) if path == '/eat' else 0, (200, b'hello'))[1]"
+"""Whoever is asked for /eat wants more memory than its type has."""
+SLOW_BOOT = "import time; time.sleep(4); HELD = []"
+"""So long that its health is looked at before it serves again."""
+
+
+def test_one_that_eats_its_memory_is_killed_named_with_its_limit_and_started_again(
+    server: Product, shop: WorkingCopy
+) -> None:
+    glutton = WorkingCopy(server, "glutton")
+    glutton.deploy(site("", toml=toml_of(instances=2), answer=GLUTTON, before=SLOW_BOOT))
+    try:
+        eater = server.client.show_environment("glutton", "prod")["instances"][0]
+        with contextlib.suppress(OSError, http.client.HTTPException):  # it dies of the request
+            connection = http.client.HTTPConnection(eater["address"], eater["port"], timeout=20)
+            connection.request("GET", "/eat")
+            if connection.getresponse().status == 200:
+                pytest.skip("memory cannot be limited here")
+
+        def restart() -> Document | None:
+            events = server.client.list_events(project="glutton")
+            return next((each for each in events if "RestartInstance" in each["action"]), None)
+
+        event = eventually(restart, "the death in the journal")
+        assert event["details"]["instance"] == eater["id"]
+        assert re.fullmatch(
+            r"was killed: it used more than its \d+ MiB of memory", event["details"]["reason"]
+        ), event
+
+        def show() -> Document:
+            return server.client.show_environment("glutton", "prod")
+
+        def told() -> Document | None:
+            spans = server.client.list_health_history("glutton", "prod")
+            words = [cause["text"] for span in spans for cause in span["causes"]]
+            return {"spans": spans} if any("used more than its" in each for each in words) else None
+
+        eventually(told, "the cause in the history of its health")
+        shown = eventually(
+            lambda: found if (found := show())["serving"] == 2 else None,
+            "it to serve again",
+        )
+        again = next(each for each in shown["instances"] if each["id"] == eater["id"])
+        assert again["attempt"] == eater["attempt"] + 1
+    finally:
+        server.client.delete_project("glutton")
 
 
 def test_haproxy_comes_back_with_what_it_served(server: Product, shop: WorkingCopy) -> None:

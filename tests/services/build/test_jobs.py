@@ -140,7 +140,7 @@ async def test_too_much_memory_is_named(ground: Ground) -> None:
         ground.compute.end(f"j-{job_id}.1", 137, out_of_memory=True)
         job = await plane.job_ended(job_id)
         assert job.state is JobState.FAILED
-        assert "used more memory" in job.reason
+        assert "was killed: it used more than its" in job.reason
 
 
 async def test_the_console_is_live_masked_and_readable_from_any_line(ground: Ground) -> None:

@@ -48,7 +48,7 @@ class Stage:
     async def restart(self, plan: EnvironmentPlan = SECURE, console: ConsoleDoor | None = None) -> None:
         certificates = Certificates(self.database, self.clock, self.secrets, "Halage of the tests")
         self.routing = Routing(self.balancer, "test", certificates, 8443, console)
-        self.desk = CertificateDesk(self.routing, self.clock, lambda: None)
+        self.desk = CertificateDesk(self.routing, self.clock, lambda place: None)
         await self.routing.load({PROD: plan})
 
     def shown(self) -> str:
@@ -82,7 +82,8 @@ async def stage(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Stage]:
     secrets.make_key()
     balancer = MemoryBalancer()
     routing = Routing(balancer, "test", Certificates(database, clock, secrets, "x"))
-    made = Stage(database, clock, secrets, balancer, routing, CertificateDesk(routing, clock, lambda: None))
+    desk = CertificateDesk(routing, clock, lambda place: None)
+    made = Stage(database, clock, secrets, balancer, routing, desk)
     await made.restart()
     yield made
     database.close()

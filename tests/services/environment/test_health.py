@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
 
 from halage.base.errors import Conflict, NotFound
 from halage.environment.autoscaling.model import WEB
@@ -22,6 +24,9 @@ ROUTE = "shop.prod"
 PLAN = EnvironmentPlan("prod", instances=2, health_rules=HealthRules(replace_after_s=30.0))
 
 
+_FULL = "CREATE TRIGGER full BEFORE INSERT ON health_changes BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+
+
 class Watched:
     """A control plane whose health is looked at when the test says so."""
 
@@ -32,7 +37,7 @@ class Watched:
         controller = plane.environment_controller
         machinery = plane.environments._m
         inventory = EnvironmentInventory(machinery, controller, WorkloadCounter(plane.ground.database))
-        self.watcher = HealthWatcher(machinery, controller, inventory, self.changes.append)
+        self.watcher = HealthWatcher(machinery, controller, inventory)
 
     @property
     def clock(self) -> ManualClock:
@@ -43,7 +48,10 @@ class Watched:
         """Let time pass, and look as often as the product does."""
         for _ in range(round(seconds / LOOK_EVERY_S)):
             await self.clock.advance(LOOK_EVERY_S)
-            await self.watcher.look()
+            await self.look()
+
+    async def look(self) -> None:
+        self.changes += await self.watcher.look()
 
     def ids(self) -> list[str]:
         """The instances that run."""
@@ -80,7 +88,7 @@ async def _watched(ground: Ground, plan: EnvironmentPlan = PLAN) -> AsyncIterato
     async with control_plane(ground) as plane:
         await plane.deploy_whole(site_of(plan=plan))
         watched = Watched(plane)
-        await watched.watcher.look()
+        await watched.look()
         yield watched
 
 
@@ -91,7 +99,7 @@ async def test_what_is_worse_is_recorded_at_once_and_what_is_better_once_it_last
         await watched.look_for(LOOK_EVERY_S)
         assert watched.statuses() == ["ok", "warning"]
         change = watched.changes[-1]
-        assert change.is_worse and change.before is HealthStatus.OK
+        assert change.before is HealthStatus.OK
         assert change.health.causes[0].instance == bad
         watched.recover(bad)
         await watched.look_for(12)
@@ -99,7 +107,6 @@ async def test_what_is_worse_is_recorded_at_once_and_what_is_better_once_it_last
         assert watched.statuses() == ["ok", "warning"], "it may fail again"
         await watched.look_for(6)
         assert watched.statuses() == ["ok", "warning", "ok"]
-        assert not watched.changes[-1].is_worse
         entries = [e for e in await ground.entries() if e.action == "environment:HealthChanged"]
         assert [e.after and e.after["status"] for e in entries] == ["ok", "warning", "ok"]
         assert entries[1].before == {"status": "ok", "colour": "green"}
@@ -295,6 +302,38 @@ async def test_one_that_is_put_back_beside_the_one_in_its_place_serves_and_the_s
         assert (await environments.show(*PROD)).health.status is HealthStatus.OK
         await watched.look_for(90)
         assert len(watched.ids()) == 2
+
+
+async def test_a_clock_that_is_set_back_by_an_hour_keeps_nobody_waiting(ground: Ground) -> None:
+    async with _watched(ground) as watched:
+        bad, out = watched.ids()
+        watched.fail(bad)
+        await watched.look_for(LOOK_EVERY_S)
+        watched.clock.jump(-3600.0)
+        await watched.look_for(33)
+        assert f"{bad}.2" in ground.compute.running(), "replaced after its 30 s, and a second of back-off"
+        await watched.plane.is_serving(["1", "1"])
+        watched.recover(bad)
+        await watched.look_for(18)
+        assert watched.statuses() == ["ok", "warning", "ok"], "the better status has held for 15 s"
+        ground.balancer.set_sessions(ROUTE, out, 1)  # a visitor who stays
+        await watched.plane.environments.take_out(*PROD, out, replace=False, actor="ada")
+        await watched.in_state(out, InstanceState.TAKEN_OUT)
+        watched.clock.jump(-3600.0)
+        await watched.clock.advance(1.0)
+        await watched.is_out(out)
+
+
+async def test_a_change_that_could_not_be_recorded_is_recorded_by_the_next_look(ground: Ground) -> None:
+    async with _watched(ground) as watched:
+        bad = watched.ids()[0]
+        watched.fail(bad)
+        await ground.database.run(lambda tx: tx.execute(text(_FULL)))
+        with pytest.raises(DatabaseError, match="disk is full"):
+            await watched.look_for(LOOK_EVERY_S)
+        await ground.database.run(lambda tx: tx.execute(text("DROP TRIGGER full")))
+        await watched.look()
+        assert watched.statuses() == ["ok", "warning"]
 
 
 async def test_one_that_is_put_back_before_it_has_left_never_left(ground: Ground) -> None:

@@ -470,7 +470,7 @@ async def make_certificate_desk(database: Database, clock: Clock, access: Access
     routing = Routing(MemoryBalancer(), "test", certificates, 8443, door)
     secure = EnvironmentPlan("prod", balancer=BalancerPlan(https=PlannedHttps.ON))
     await routing.load({("shop", "prod"): secure, ("hidden", "prod"): secure})
-    return CertificateDesk(routing, clock, lambda: None)
+    return CertificateDesk(routing, clock, lambda place: None)
 
 
 async def make_world(directory: Path) -> World:

@@ -142,7 +142,8 @@ class MemoryDriver:
         """Let a running unit end by itself."""
         unit = self._find(unit_id)
         if unit.exit is None:
-            unit.exit = Exit(code, self._clock.now(), out_of_memory)
+            limit = unit.spec.limits.memory_bytes if out_of_memory else None
+            unit.exit = Exit(code, self._clock.now(), out_of_memory, limit)
             unit.change()
             for guest_id, ends in tuple(self.attached.items()):
                 if ends.host == unit_id and guest_id in self._units:

@@ -5,7 +5,7 @@ of the balancer; what is derived here is the status, its history, and when an in
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from halage.base.database import Transaction
 from halage.environment.control.controller import EnvironmentController
 from halage.environment.control.inventory import EnvironmentInventory
 from halage.environment.health.course import Settled, failing_for, go_on, settle
-from halage.environment.health.rules import derive, grave
+from halage.environment.health.rules import derive
 from halage.environment.machinery import Machinery
 from halage.environment.model import Health, HealthStatus, InstanceState
 from halage.environment.records.standing import Standing, Statuses, signs_of, taken_out_of
@@ -39,31 +39,23 @@ class HealthChange:
     """The health of an environment is another one now, and has settled to it."""
 
     place: Place
-    at: float
     before: HealthStatus | None
     """None: it was never recorded before."""
     health: Health
 
-    @property
-    def is_worse(self) -> bool:
-        """Whether it got worse: from bad to worse, or from well to bad."""
-        return self.before is None or grave(self.health.status) < grave(self.before)
-
 
 class HealthWatcher:
-    """Looks until it is cancelled. `on_change` is told of each change, after it is recorded."""
+    """Looks until it is cancelled, and records each change; who tells people of them reads the journal."""
 
     def __init__(
         self,
         machinery: Machinery,
         controller: EnvironmentController,
         inventory: EnvironmentInventory,
-        on_change: Callable[[HealthChange], None] = lambda change: None,
     ) -> None:
         self._m = machinery
         self._controller = controller
         self._inventory = inventory
-        self._on_change = on_change
         self._settled: dict[Place, Settled] | None = None
         self._has_failed = False
 
@@ -81,26 +73,27 @@ class HealthWatcher:
             took = self._m.clock.monotonic() - began
             await self._m.clock.sleep(max(LOOK_EVERY_S - took, 0.1))
 
-    async def look(self) -> None:
-        """Look once at every environment that has a release."""
+    async def look(self) -> list[HealthChange]:
+        """Look once at every environment that has a release; the changes, once they are recorded."""
         if self._settled is None:
             latest = await self._m.database.run(latest_statuses)
             self._settled = {place: Settled(status) for place, status in latest.items()}
         standings = await self._inventory.standings()
         statuses = await self._statuses()
         self._controller.vitals.look(row for standing in standings for row in standing.instances)
-        changes = []
+        changes, settled = [], {}
         for number, standing in enumerate(standings):
             if number % BEFORE_OTHERS == 0:
                 await asyncio.sleep(0)  # requests that came meanwhile go first
             mine = statuses.get(route_name(standing.place), {}) if statuses is not None else None
             if mine is not None and self._note_courses(standing, mine):
                 self._controller.wake(standing.place)
-            if (change := self._settle(standing, mine)) is not None:
+            settled[standing.place], change = self._settle(standing, mine)
+            if change is not None:
                 changes.append(change)
-        kept = {standing.place for standing in standings}
-        self._settled = {place: held for place, held in self._settled.items() if place in kept}
-        await self._tell(changes)
+        await self._record(changes)
+        self._settled = settled  # not before: what could not be recorded is found again by the next look
+        return changes
 
     async def _statuses(self) -> dict[str, Statuses] | None:
         """What the balancer says, by route; None when it does not answer."""
@@ -132,16 +125,16 @@ class HealthWatcher:
             is_news |= fails_s is not None and fails_s >= rules.replace_after_s
         return is_news
 
-    def _settle(self, standing: Standing, statuses: Statuses | None) -> HealthChange | None:
+    def _settle(self, standing: Standing, statuses: Statuses | None) -> tuple[Settled, HealthChange | None]:
         assert self._settled is not None
         health = derive(signs_of(standing, statuses, self._controller.vitals))
         before = self._settled.get(standing.place)
-        self._settled[standing.place], is_change = settle(before, health, self._m.clock.monotonic())
+        settled, is_change = settle(before, health, self._m.clock.monotonic())
         if not is_change:
-            return None
-        return HealthChange(standing.place, self._m.clock.now(), before.status if before else None, health)
+            return settled, None
+        return settled, HealthChange(standing.place, before.status if before else None, health)
 
-    async def _tell(self, changes: Sequence[HealthChange]) -> None:
+    async def _record(self, changes: Sequence[HealthChange]) -> None:
         if not changes:
             return
         await self._m.database.run(_record, changes)
@@ -153,7 +146,6 @@ class HealthWatcher:
                 status=change.health.status.value,
                 reason=change.health.summary,
             )
-            self._on_change(change)
 
 
 def _record(tx: Transaction, changes: Iterable[HealthChange]) -> None:

@@ -81,7 +81,8 @@ def _set_one_aside(situation: Situation, instance: InstanceFacts) -> list[Action
         return []
     if instance.in_balancer != "draining":
         return [Drain(instance.id)]
-    is_over = situation.now - instance.since >= situation.drain_timeout_s
+    # Also when the clock was set back.
+    is_over = not 0 <= situation.now - instance.since < situation.drain_timeout_s
     return [Withdraw(instance.id) if instance.sessions == 0 or is_over else LookAgain(0.05)]
 
 

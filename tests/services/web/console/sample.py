@@ -836,7 +836,7 @@ async def sample_certificates(database: Database, clock: Clock, access: Access) 
     routing = Routing(MemoryBalancer(), "sites.test", certificates, 8443)
     secure = EnvironmentPlan("prod", balancer=BalancerPlan(https=Https.ON))
     await routing.load({("boutique", "prod"): secure, ("boutique", "dev"): EnvironmentPlan("dev")})
-    return CertificateDesk(routing, clock, lambda: None)
+    return CertificateDesk(routing, clock, lambda place: None)
 
 
 async def make_sample(directory: Path, *, public_url: str = "http://halage.test") -> Sample:

@@ -20,6 +20,7 @@ CPU_PERIOD_US = 20_000
 
 _LEAST_QUOTA_US = 1_000
 CONTROLLERS = ("cpu", "memory", "pids")
+_NEARLY_ALL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,21 @@ class Cgroup:
             if _fields(self._read(name)).get("oom_kill", 0) > 0:
                 return True
         return False
+
+    def has_reached_its_memory(self) -> bool:
+        """Whether it ever had nearly all of its limit; where it had not, a kill is the machine's lack.
+
+        By its peak: not every kernel counts what it refused (version 1: `memory.failcnt`).
+        """
+        if _fields(self._read("memory.events")).get("oom", 0) > 0:
+            return True
+        peak, limit = self._number("memory.max_usage_in_bytes", "memory.peak"), self.memory_limit_bytes()
+        return peak is None or limit is None or peak >= _NEARLY_ALL * limit
+
+    def memory_limit_bytes(self) -> int | None:
+        """How much memory it may use; None when that is not known."""
+        text = self._read("memory.limit_in_bytes") or self._read("memory.max")
+        return int(text) if text.strip().isdigit() else None
 
     def usage(self) -> Usage | None:
         """What it uses; None when CPU or memory are not counted here.

@@ -80,8 +80,13 @@ class Ending:
         code, at = written or (unit.wait_code, self._now())
         if was_seen:
             at = self._now()
-        lacked_memory = unit.group is not None and unit.group.has_run_out_of_memory() and code != 0
-        return Exit(_KILLED if lacked_memory and code is None else code, at, lacked_memory)
+        group = unit.group
+        if group is None or code == 0 or not group.has_run_out_of_memory():
+            return Exit(code, at)
+        code = _KILLED if code is None else code
+        if not group.has_reached_its_memory():
+            return Exit(code, at, out_of_memory=True, is_machine_out=True)
+        return Exit(code, at, out_of_memory=True, memory_bytes=group.memory_limit_bytes())
 
     async def terminate(self, unit: Unit, grace_s: float) -> None:
         """Ask all of it to go, and after the grace make it go. Returns when nothing lives."""
