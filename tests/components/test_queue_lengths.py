@@ -19,7 +19,6 @@ from halage.site.settings import ScalingPlan, Trigger, TriggerKind
 from tests.controlplane import PROD, Ground, control_plane, eventually, site_of
 from tests.services.environment.test_autoscaling import TypedMeasures
 
-
 SECRET = "correct-horse"
 
 

@@ -11,7 +11,6 @@ from halage.environment.autoscaling.timetable import limits_at
 from halage.environment.autoscaling.wishes import wish_of
 from halage.site.settings import ScalingPlan
 
-
 SET_BACK_S = 60.0
 """A clock that goes back by less is being corrected: nothing comes up again for that (seconds)."""
 
