@@ -13,6 +13,7 @@ from halage.access.secrets import SecretBox
 from halage.balancer.drivers.memory import MemoryBalancer
 from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
+from halage.base.errors import Unavailable
 from halage.base.journal import Entry, Journal, read_journal
 from halage.base.objects import LocalObjects
 from halage.base.schema import metadata
@@ -113,6 +114,14 @@ class Ground:
         self.sandbox_warning: str | None = None
         self.traffic: Traffic = NO_TRAFFIC
         self.notes = Notes()
+        self.forgotten: list[tuple[str, str]] = []
+        self.is_disk_full = False
+
+    async def forget_watched(self, project: str, environment: str) -> None:
+        """What monitoring is asked to forget, once it can."""
+        if self.is_disk_full:
+            raise Unavailable("the disk is full")
+        self.forgotten.append((project, environment))
 
     def close(self) -> None:
         self.database.close()
@@ -314,7 +323,7 @@ async def _build(ground: Ground, life: Life, tasks: Tasks) -> ControlPlane:
             wake=environment_controller.wake,
             tell=environment_controller.tell,
         ),
-        EnvironmentMaking(environments._m, environment_controller),
+        EnvironmentMaking(environments._m, environment_controller, ground.forget_watched),
     )
 
 

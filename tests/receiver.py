@@ -10,12 +10,15 @@ from tests.ports import unused_port
 
 
 class Receiver:
-    """Use it in `with`. Paths that begin with `/broken` answer 500; everything is kept all the same."""
+    """Use it in `with`. Paths that begin with `/broken` answer 500, those with `/slow` once `is_awake` is
+    set; everything is kept all the same.
+    """
 
     def __init__(self) -> None:
         self.port = unused_port()
         self.received: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         """Path, headers (lower case), body."""
+        self.is_awake = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -47,12 +50,13 @@ class Receiver:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.is_awake.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
-        received = self.received
+        received, is_awake = self.received, self.is_awake
 
         class Door(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -62,6 +66,8 @@ class Receiver:
                 body = json.loads(text)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 received.append((self.path.rstrip("/"), headers, body))
+                if self.path.startswith("/slow"):
+                    is_awake.wait()
                 self.send_response(500 if self.path.startswith("/broken") else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -32,6 +33,10 @@ PAGES = (
     "/projects/boutique/environments/prod/plan?policy=rolling",
     "/projects/boutique/environments/prod/deployments/1/report",
     "/projects/boutique/environments/prod/scaling?capacity=100",
+    "/projects/boutique/environments/prod/settings",
+    "/projects/boutique/environments/prod/manage",
+    "/projects/boutique/environments/prod/terminate",
+    "/projects/boutique/environments",
     "/projects/boutique/environments/prod/certificate",
     "/projects/boutique/environments/prod/shell",
     "/runs/3",
@@ -256,3 +261,23 @@ def test_no_barrier_on_any_page(visitor: Visitor, served: Served, scheme: str) -
         if barriers := visitor.barriers():
             found[page] = barriers
     assert found == {}, json.dumps(found, indent=2)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_an_environment_is_terminated_once_its_name_was_typed(
+    visitor: Visitor, served: Served, language: str
+) -> None:
+    making: Any = served.sample.services.making
+    making.done.clear()
+    visitor.sign_in("root")
+    visitor.speak(language)
+    visitor.widen(390)
+    visitor.open("/projects/boutique/environments/prod/manage")
+    visitor.find(".danger-link").click()
+    visitor.wait(lambda: visitor.path.endswith("/terminate"))
+    visitor.find("#name").send_keys("dev", Keys.ENTER)
+    visitor.wait(lambda: visitor.all("[role=alert]"))
+    assert making.done == []
+    visitor.find("#name").send_keys("prod", Keys.ENTER)
+    visitor.wait(lambda: visitor.path == "/projects/boutique")
+    assert making.done == [("terminate", "prod")]

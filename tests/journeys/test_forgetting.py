@@ -83,6 +83,52 @@ def test_nothing_of_a_deleted_project_comes_back(server: Product) -> None:
     server.client.delete_project("boutique")
 
 
+@pytest.mark.timeout(300)
+def test_a_terminated_environment_leaves_nothing_and_its_clone_everything(server: Product) -> None:
+    work = WorkingCopy(server, "market", name="market")
+    work.deploy(site("", answer=SAYING))
+    client = server.client
+    assert server.halage("env", "clone", "market", "prod", "copy").code == 0
+    for name in ("prod", "copy"):
+        client.create_log_filter(f"market.{name}/instances", "sayings", {"text": "said"})
+        client.put_metrics("market", name, [{"name": "orders", "kind": "count", "value": 7}])
+    eventually(lambda: server.visit("market.localhost").status == 200, "an answer")
+    server.visit("copy.market.localhost")
+    eventually(lambda: {"instances", "access"} <= set(_kept(server, "prod")["logs"]), "the lines of prod")
+    eventually(lambda: len(_kept(server, "prod")["alarms"]) == 4, "its alarms")
+    eventually(lambda: {"orders", "sayings"} <= set(_kept(server, "prod")["metrics"]), "its metrics")
+    eventually(lambda: len(_kept(server, "copy")["alarms"]) == 4, "the alarms of its clone")
+    kept = _kept(server, "copy")
+    ended = server.halage("env", "terminate", "market", "prod", "--yes")
+    assert ended.code == 0, ended.text
+    assert not any(_kept(server, "prod").values()), _kept(server, "prod")
+    now = _kept(server, "copy")
+    assert all(set(kept[name]) <= set(now[name]) for name in kept), (kept, now)
+    actions = [each["action"] for each in client.list_events(project="market", action="environment:T*")]
+    assert sorted(actions) == ["environment:Terminate", "environment:Terminated"]
+    client.delete_project("market")
+
+
+def _kept(server: Product, environment: str) -> dict[str, list[str]]:
+    """The names of what monitoring has of an environment."""
+    client, place = server.client, f"market.{environment}"
+    series = client.search_metrics("*", project="market", limit=500)["series"]
+    return {
+        "alarms": [
+            each["name"]
+            for each in client.list_alarms(project="market")
+            if each["environment"] == environment
+        ],
+        "filters": [each["metric"] for each in client.list_log_filters("market") if place in each["group"]],
+        "logs": [
+            each["name"].partition("/")[2]
+            for each in client.list_log_groups(project="market")
+            if each["name"].startswith(f"{place}/") and each["lines"]
+        ],
+        "metrics": [each["name"] for each in series if each["dimensions"].get("environment") == environment],
+    }
+
+
 def _visit_until(server: Product, over: threading.Event) -> None:
     while not over.wait(0.01):
         server.visit("boutique.localhost", "/old")

@@ -107,17 +107,18 @@ class Monitoring:
     keeper: Accumulator
     recent: RecentVisits
 
-    async def forget_project(self, project: str) -> None:
-        """Remove alarms, dashboards, filters, lines and metrics of a project whose environments are gone.
+    async def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Remove alarms, dashboards, filters, lines and metrics of a project whose environments are gone, or
+        of one environment that is gone.
 
         Raises Unavailable when a disk is full; what is removed by then stays so, and it can be asked again.
         """
-        await self.alarms.forget_project(project)
-        await self.dashboards.forget_project(project)
-        await self.logs.forget_project(project)
-        self.intake.forget_project(project)
-        self.keeper.forget_project(project)
-        await asyncio.to_thread(self.store.forget_project, project)
+        await self.alarms.forget_place(project, environment)
+        await self.dashboards.forget_place(project, environment)
+        await self.logs.forget_place(project, environment)
+        self.intake.forget_place(project, environment)
+        self.keeper.forget_place(project, environment)
+        await asyncio.to_thread(self.store.forget_place, project, environment)
 
 
 async def build_monitoring(stack: AsyncExitStack, watched: Watched, own_log: OwnLog | None) -> Monitoring:

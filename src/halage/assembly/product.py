@@ -159,13 +159,15 @@ async def build_product(
         sites = _Sites(
             environments,
             settings=_build_settings(ground, environment_controller),
-            making=EnvironmentMaking(machinery, environment_controller),
+            making=EnvironmentMaking(machinery, environment_controller, monitoring.forget_place),
             scaling=scaling,
             executions=executions,
             certificates=_build_certificates(ground, machinery, environment_controller),
         )
         services = _open_doors(ground, door, builds, sites, pipeline, monitoring)
-        await _take_over(ground, (environment_controller, build_controller, pipeline_controller, executions))
+        await _take_over(
+            ground, (environment_controller, build_controller, pipeline_controller, executions, sites.making)
+        )
         watcher = _build_health(environment_controller, machinery, watched.inventory, monitoring)
         ground.tasks.start(watcher.run(), "watch health")
         yield Product(
@@ -428,7 +430,7 @@ def _open_doors(
             sites.environments,
             pipeline,
             ground.accounts,
-            forget_watched=monitoring.forget_project,
+            forget_watched=monitoring.forget_place,
             public_url=ground.settings.public_url,
         ),
         database=ground.database,

@@ -44,7 +44,7 @@ def clone(
     session.tell(f"Made {name} of {project}, a clone of {environment}.", made)
     if made["deployment"] is None:
         terminal.print_note("Nothing is deployed to it yet.")
-    elif wait and made["deployment"]["state"] == "failed":
+    elif wait and made["deployment"]["state"] != "succeeded":
         terminal.print_note(made["deployment"]["reason"], "red")
         raise typer.Exit(FAILED)
 
@@ -62,10 +62,16 @@ def terminate(
     environment: Environment,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove an environment with its instances, releases, variables, settings and files, for good."""
+    """Remove an environment with all that belongs to it, for good: instances, releases, variables, settings,
+    files, alarms, dashboards, logs and metrics. The journal stays.
+    """
     session = session_of(context)
     if not yes:
-        typed = typer.prompt(f"This removes {environment} of {project} with its files. Its name", err=True)
+        terminal.print_note(
+            f"This removes {environment} of {project} for good, with its releases, variables, settings, "
+            "files, alarms, dashboards, logs and metrics. The journal stays."
+        )
+        typed = typer.prompt("The environment's name, to go on", err=True)
         if typed != environment:
             terminal.print_note("Nothing was removed.")
             raise typer.Exit(FAILED)

@@ -1,8 +1,10 @@
 """Makes environments after others, rebuilds and terminates them."""
 
+import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic_core import PydanticCustomError
 from sqlalchemy import delete, insert, select, update
@@ -10,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from halage.base.database import Transaction
 from halage.base.errors import Conflict, Invalid, NotFound
 from halage.base.ids import new_id
+from halage.base.journal import journal_table
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.control.controller import EnvironmentController
 from halage.environment.machinery import Machinery
@@ -26,8 +29,20 @@ from halage.site.effective import with_settings
 from halage.site.model import EnvironmentPlan
 from halage.site.values import check_environments
 
+_ACTOR = "halage"
+_TEMPLATE = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_UNFINISHED_S = 30 * 86400.0
+"""How far back is looked for an environment whose removal was cut off."""
 OF_ONE = frozenset({"domains"})
 """Settings that two environments cannot share."""
+
+
+class ForgetsPlace(Protocol):
+    """Removes what monitoring keeps of an environment that is gone."""
+
+    async def __call__(self, project: str, environment: str, /) -> None:
+        """Do it; idempotent. Raises Unavailable when that cannot be done at the moment."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +69,17 @@ class Made:
 class EnvironmentMaking:
     """The use cases. Every method raises NoSuchEnvironment for an unknown one."""
 
-    def __init__(self, machinery: Machinery, controller: EnvironmentController) -> None:
+    def __init__(
+        self, machinery: Machinery, controller: EnvironmentController, forget_watched: ForgetsPlace
+    ) -> None:
         self._m = machinery
         self._controller = controller
+        self._forget_watched = forget_watched
+
+    async def recover(self) -> None:
+        """Finish what was being removed when an earlier control plane died."""
+        for project, name in await self._m.database.run(_half_terminated, None):
+            await self._remove_traces((project, name))
 
     async def clone(self, project: str, name: str, new: str, *, actor: str) -> Made:
         """Another environment with the settings, variables and release of this one.
@@ -88,18 +111,27 @@ class EnvironmentMaking:
         return deployment_id
 
     async def terminate(self, project: str, name: str, *, actor: str) -> None:
-        """End every instance and remove the environment with its releases, variables, settings and files.
+        """End every instance and remove the environment with all that belongs to it but the journal.
 
-        Cannot be undone. The next push that goes to it makes it anew, empty.
+        Cannot be undone. The next push that goes to it makes it anew, empty. Raises Unavailable when a disk
+        is full: asked again, it goes on.
         """
         place = (project, name)
-        deleted = await self._m.database.run(_terminate, place, actor)
+        deleted, runs = await self._m.database.run(_terminate, place, actor)
         await self._controller.leave(place, deleted.deployments)
         late = await self._m.database.run(store.delete_places, project, name)
         self._controller.note_change()
+        self._controller.tell(runs)
         await self._m.routing.change({place: None})
-        await self._controller.fleet.forget([*deleted.instances, *late.instances], deleted.deployments)
-        self._m.places.forget_environment(place)
+        units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]
+        await self._controller.fleet.forget(units, [*deleted.deployments, *late.deployments])
+        await self._remove_traces(place)
+
+    async def _remove_traces(self, place: Place) -> None:
+        """What is beside the rows of an environment that is gone; may be done again."""
+        await asyncio.to_thread(self._m.places.forget_environment, place)
+        await self._forget_watched(*place)
+        await self._m.database.run(_note, "environment:Terminated", place, _ACTOR)
 
     # -- templates
 
@@ -199,16 +231,40 @@ def _rebuild(tx: Transaction, place: Place, actor: str, server_deadline_s: float
     return deployment_id, superseded
 
 
-def _terminate(tx: Transaction, place: Place, actor: str) -> store.Deleted:
+def _terminate(tx: Transaction, place: Place, actor: str) -> tuple[store.Deleted, list[int | None]]:
+    """Remove the rows; returns what they told of, and the runs that waited for a deployment of it."""
+    if store.environment_row(tx, place) is None and place in _half_terminated(tx, place[0]):
+        return store.Deleted([], [], []), []
     rows = orders.rows_of(tx, place)
+    runs = [row.run_id for row in store.deployments_in(tx, store.OPEN_DEPLOYMENTS, place)]
     current = rows.releases.get(rows.environment.current_release_id)
     before = {"release": current.number if current is not None else None, "instances": len(rows.instances)}
     _note(tx, "environment:Terminate", place, actor, before=before)
     tables.forget_settings(tx, *place)
-    return store.delete_places(tx, *place)
+    return store.delete_places(tx, *place), runs
+
+
+def _half_terminated(tx: Transaction, project: str | None) -> list[Place]:
+    """Environments (None: of every project) that are gone, but were not removed whole."""
+    columns = journal_table.c
+    query = select(columns.subject, columns.action).where(
+        columns.at > tx.now - _UNFINISHED_S,
+        columns.action.in_(("environment:Terminate", "environment:Terminated")),
+    )
+    if project is not None:
+        query = query.where(columns.project == project)
+    last = {row.subject: row.action for row in tx.execute(query.order_by(columns.id))}
+    begun = [subject for subject, action in last.items() if action == "environment:Terminate"]
+    places = [(parts[1], parts[3]) for parts in (subject.split("/") for subject in begun)]
+    return [place for place in places if store.environment_row(tx, place) is None]
 
 
 def _save_template(tx: Transaction, place: Place, template: str, actor: str) -> EnvironmentTemplate:
+    if not _TEMPLATE.fullmatch(template):
+        raise Invalid(
+            f"A template cannot be called {template!r}: allowed are names of lower-case letters, digits and "
+            "hyphens that begin with a letter, at most 63."
+        )
     settings = _own_settings(tx, place)
     table, project = tables.templates_table, place[0]
     tx.execute(delete(table).where(table.c.project == project, table.c.name == template))
@@ -254,6 +310,7 @@ def _delete_template(tx: Transaction, project: str, name: str, actor: str) -> No
 
 def _note(
     tx: Transaction,
+    /,
     action: str,
     place: Place,
     actor: str,

@@ -1,5 +1,6 @@
 """Environments: what people and pipelines ask of them."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 
@@ -100,7 +101,7 @@ class Environments:
         await self._m.routing.change(dict.fromkeys(places))
         units = [*deleted.instances, *late.instances, *deleted.executions, *late.executions]
         await self._controller.fleet.forget(units, deleted.deployments)
-        self._m.places.forget_project(project)
+        await asyncio.to_thread(self._m.places.forget_project, project)
 
     # -- deploy
 

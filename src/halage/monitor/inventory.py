@@ -7,6 +7,18 @@ from typing import Protocol
 from halage.compute.model import InstanceType
 
 
+def place_name(project: str, environment: str | None = None) -> str:
+    """A project or one environment of it in one word: `shop`, `shop.prod`."""
+    return project if environment is None else f"{project}.{environment}"
+
+
+def place_names(project: str | None, environment: str | None) -> tuple[str, ...]:
+    """The names of a project and of an environment of it, as far as something has them."""
+    if project is None:
+        return ()
+    return (project,) if environment is None else (project, place_name(project, environment))
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedInstance:
     """An instance that exists now."""

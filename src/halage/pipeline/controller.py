@@ -12,6 +12,8 @@ from halage.base.database import Database
 from halage.base.errors import HalageError
 from halage.base.tasks import Controller, Tasks
 from halage.build.service import Builds, JobOrder
+from halage.environment.errors import NoSuchDeployment
+from halage.environment.model import DeploymentState
 from halage.environment.records.orders import DeploymentOrder
 from halage.environment.service import Environments
 from halage.pipeline import ledger, store
@@ -107,8 +109,7 @@ class PipelineController:
             job = await self._builds.job(stage.job_id)
             news = JobNews(job.state, job.reason)
         elif stage.deployment_id is not None and not is_over:
-            deployment = await self._environments.deployment(stage.deployment_id)
-            news = DeploymentNews(deployment.state, deployment.reason)
+            news = await self._news_of(stage)
         return StageFacts(
             position=stage.position,
             kind=StageKind(stage.kind),
@@ -117,6 +118,14 @@ class PipelineController:
             deadline_at=stage.deadline_at,
             news=news,
         )
+
+    async def _news_of(self, stage: Any) -> DeploymentNews:
+        try:
+            deployment = await self._environments.deployment(stage.deployment_id)
+        except NoSuchDeployment:
+            reason = f"the environment {stage.name} was terminated: retry the run to make it anew"
+            return DeploymentNews(DeploymentState.FAILED, reason)
+        return DeploymentNews(deployment.state, deployment.reason)
 
     async def _execute(self, row: Any, stages: Sequence[Any], action: Action) -> None:
         match action:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from halage.base.database import Database, Transaction
 from halage.build.service import Builds
-from halage.environment.errors import DeploymentEnded
+from halage.environment.errors import DeploymentEnded, NoSuchDeployment
 from halage.environment.service import Environments
 from halage.pipeline import ledger, store
 from halage.pipeline.controller import PipelineController
@@ -63,8 +63,9 @@ class Pipeline:
             if has_failed:
                 lines += [line.text for line in await self._builds.console_tail(stage.job_id, LAST_LINES)]
         elif stage.deployment_id is not None and has_failed:
-            deployment = await self._environments.deployment(stage.deployment_id)
-            lines += deployment.log_tail.splitlines()[-LAST_LINES:]
+            with contextlib.suppress(NoSuchDeployment):  # its environment was terminated
+                deployment = await self._environments.deployment(stage.deployment_id)
+                lines += deployment.log_tail.splitlines()[-LAST_LINES:]
         return lines
 
     async def cancel(self, run_id: int, *, actor: str) -> None:
@@ -75,7 +76,7 @@ class Pipeline:
         if job_id is not None:
             await self._builds.cancel(job_id)
         if deployment_id is not None:
-            with contextlib.suppress(DeploymentEnded):  # it was quicker
+            with contextlib.suppress(DeploymentEnded, NoSuchDeployment):  # it was quicker, or is gone
                 await self._environments.abort(deployment_id, actor=actor)
         self._controller.wake(run_id)
 

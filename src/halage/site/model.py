@@ -72,10 +72,10 @@ class HealthPlan:
     """How an instance shows that it is well: an HTTP GET answered with 2xx or 3xx."""
 
     path: str = "/"
-    interval_s: float = 2.0
-    timeout_s: float = 5.0
+    interval_s: float = 0.8
+    timeout_s: float = 0.9
     rise: int = 2
-    fall: int = 3
+    fall: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ class BalancerPlan:
     """How long a request may wait for an instance."""
     most_connections: int = 0
     """To one instance at once; more wait in the queue. 0: no limit."""
-    all_unhealthy: AllUnhealthy = AllUnhealthy.ERROR_PAGE
+    all_unhealthy: AllUnhealthy = AllUnhealthy.FAIL_OPEN
 
 
 # -- 6. network

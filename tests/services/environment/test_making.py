@@ -4,13 +4,15 @@ import pytest
 from sqlalchemy import select
 
 from halage.base.database import Transaction
-from halage.base.errors import Conflict, Invalid, NotFound
+from halage.base.errors import Conflict, Invalid, NotFound, Unavailable
 from halage.environment.errors import NoSuchEnvironment, NothingDeployed
 from halage.environment.model import DeploymentState
 from halage.environment.settings.model import Wish
 from halage.environment.tables import settings_tables as tables
+from halage.pipeline.model import RunState
 from halage.site.model import EnvironmentPlan, HealthPlan
 from tests.controlplane import PROD, SHOP, ControlPlane, Ground, control_plane, eventually, site_of
+from tests.services.pipeline.test_runs import files
 
 COPY = (SHOP, "copy")
 
@@ -56,6 +58,8 @@ async def test_an_environment_is_made_of_a_template(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         await plane.deploy_whole(site_of(plan=_rich()))
         saved = await plane.making.save_template(*PROD, "big", actor="ada")
+        with pytest.raises(Invalid, match="A template cannot be called 'Big!'"):
+            await plane.making.save_template(*PROD, "Big!", actor="ada")
         assert saved.settings == {"instances": 2, "health.path": "/up"}
         made = await plane.making.create(SHOP, "copy", template="big", actor="ada")
         assert made.deployment_id is None
@@ -106,3 +110,55 @@ async def test_a_terminated_environment_leaves_nothing(ground: Ground) -> None:
         assert [each.name for each in await plane.environments.list(SHOP)] == ["dev"]
         (entry,) = [each for each in await ground.entries() if each.action == "environment:Terminate"]
         assert entry.before is not None and entry.before["instances"] == 2
+
+
+async def test_what_monitoring_keeps_goes_with_the_environment(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        with pytest.raises(NoSuchEnvironment):
+            await plane.making.terminate(SHOP, "no", actor="ada")
+        ground.is_disk_full = True
+        with pytest.raises(Unavailable):
+            await plane.making.terminate(*PROD, actor="ada")
+        assert ground.forgotten == []
+        ground.is_disk_full = False
+        # Its rows are gone, but it can be asked again until all of it is.
+        await plane.making.terminate(*PROD, actor="ada")
+        assert ground.forgotten == [PROD]
+        actions = [each.action for each in await ground.entries() if "Terminate" in each.action]
+        assert actions == ["environment:Terminate", "environment:Terminated"]
+        with pytest.raises(NoSuchEnvironment):
+            await plane.making.terminate(*PROD, actor="ada")
+
+
+async def test_a_removal_that_was_cut_off_is_finished_by_the_next_start(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        ground.is_disk_full = True
+        with pytest.raises(Unavailable):
+            await plane.making.terminate(*PROD, actor="ada")
+        await plane.deploy_whole(run_id=2)
+        with pytest.raises(Unavailable):
+            await plane.making.terminate(SHOP, "dev", actor="ada")
+    ground.is_disk_full = False
+    async with control_plane(ground) as plane:
+        await plane.making.recover()
+        assert ground.forgotten == [(SHOP, "dev")], "and not prod, which was made anew meanwhile"
+        await plane.making.recover()
+        assert len(ground.forgotten) == 1
+
+
+async def test_a_run_that_deploys_to_a_terminated_environment_fails(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        ground.prober.answers.clear()
+        run_id = await plane.push(files())
+
+        async def is_deploying() -> bool:
+            return any(stage.deployment_id for stage in (await plane.pipeline.run(run_id)).stages)
+
+        await eventually(is_deploying, "the deployment of the run")
+        await plane.making.terminate(*PROD, actor="ada")
+        run = await plane.run_until(run_id, RunState.FAILED)
+        assert "prod was terminated" in run.stages[-1].reason
+        assert await plane.pipeline.remarks(run.stages[-1]) == []
+        ground.prober.answers.set()

@@ -487,14 +487,23 @@ async def test_each_environment_gets_its_alarms_once_and_what_people_do_to_them_
         assert "prod-latency" not in found
         assert found["prod-errors"].definition.threshold == 1.0
         assert "dev-latency" in found
-        await plane.alarms.forget_project("shop")
+        await plane.alarms.forget_place("shop", "dev")
+        ground.town.places = [("shop", "prod")]
+        await plane.tick()
+        names = {each.definition.name for each in await plane.alarms.list(project="shop")}
+        assert names == {name for name in found if not name.startswith("dev-")}, "those of prod stay"
+        ground.town.places = [("shop", "prod"), ("shop", "dev")]
+        await plane.tick()
+        found = {each.definition.name: each for each in await plane.alarms.list(project="shop")}
+        assert "dev-latency" in found, "an environment that is made anew"
+        await plane.alarms.forget_place("shop")
         ground.town.places = []
         await plane.tick()
         assert await plane.alarms.list(project="shop") == []
         ground.town.places = [("shop", "prod")]
         await plane.tick()
         assert len(await plane.alarms.list(project="shop")) == 4, "a project that is made anew"
-        await plane.alarms.forget_project("shop")  # and again, before anybody looked
+        await plane.alarms.forget_place("shop")  # and again, before anybody looked
         await plane.tick()
         assert len(await plane.alarms.list(project="shop")) == 4
     ground.close()
@@ -522,7 +531,7 @@ async def test_where_people_have_all_alarms_that_there_may_be_an_environment_sti
 async def test_an_alarm_of_a_deleted_project_says_nothing_more(plane: Plane) -> None:
     alarm = await plane.define(on_alarm=[{"kind": "tell", "to": ["memory://broken"]}])
     await plane.tick(load=9)
-    await plane.alarms.forget_project("shop")
+    await plane.alarms.forget_place("shop")
     assert await plane.alarms.list(project="shop") == []
     await plane.ticks(2, load=1)
     await plane.ticks(2, load=9)

@@ -161,5 +161,15 @@ async def test_a_deleted_project_leaves_none(dashboards: Dashboards) -> None:
     await dashboards.create("shop", LAYOUT, actor="ada")
     await dashboards.change("shop.prod", LAYOUT, version=0, actor="ada")
     await dashboards.create(None, LAYOUT, actor="ada")
-    await dashboards.forget_project("shop")
+    await dashboards.forget_place("shop")
     assert [each.project for each in await dashboards.list(None)] == [None]
+
+
+async def test_a_terminated_environment_leaves_none(dashboards: Dashboards) -> None:
+    of_dev = replace(LAYOUT, name="dev", environment="dev")
+    await dashboards.create("shop", of_dev, actor="ada")
+    await dashboards.create("shop", replace(of_dev, name="prod", environment="prod"), actor="ada")
+    await dashboards.create("shop", replace(of_dev, name="all", environment=None), actor="ada")
+    await dashboards.change("shop.prod", replace(of_dev, environment=None), version=0, actor="ada")
+    await dashboards.forget_place("shop", "prod")
+    assert sorted(each.name for each in await dashboards.list(["shop"])) == ["all", "dev"]

@@ -331,7 +331,9 @@ async def test_filters_are_refused_for_a_reason(
             await logs.filters.create(ACCESS, "x", Search(text="a\nb"), actor="ada")
         assert len(await logs.filters.list("shop")) == 2
         assert await logs.filters.list("other") == []
-        await logs.forget_project("shop")
+        await logs.forget_place("shop", "prod")
+        assert [each.group for each in await logs.filters.list()] == ["shop/builds"]
+        await logs.forget_place("shop")
         assert await logs.filters.list() == []
 
 

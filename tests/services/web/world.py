@@ -343,19 +343,25 @@ class FakeEnvironments:
 class FakeMaking:
     """Knows prod of shop, and one template of it."""
 
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str]] = []
+
     async def clone(self, project: str, name: str, new: str, *, actor: str) -> Made:
         return await self.create(project, new, template=None, actor=actor)
 
     async def create(self, project: str, new: str, *, template: str | None, actor: str) -> Made:
+        if not new.isalnum():
+            raise Invalid(f"An environment cannot be called {new!r}.")
         if new == "prod":
             raise Conflict("shop has an environment prod already; choose another name")
         return Made(project, new, None)
 
     async def rebuild(self, project: str, name: str, *, actor: str) -> int:
+        self.done.append(("rebuild", name))
         return 1
 
     async def terminate(self, project: str, name: str, *, actor: str) -> None:
-        return None
+        self.done.append(("terminate", name))
 
     async def save_template(
         self, project: str, name: str, template: str, *, actor: str

@@ -1,36 +1,31 @@
 """Tells people what happens to environments, by the notifications of their settings.
 
 It reads the journal, so that whatever changes an environment need not know of it; the last entry that
-was told is kept, so that a restart neither forgets one nor tells it twice but for the one it died in.
+was told is kept, so that a restart neither forgets one nor tells it twice but for those it died in.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from halage.base.clock import Clock
 from halage.base.database import Database, Transaction
 from halage.base.journal import Journal, journal_table
+from halage.base.tasks import Tasks
 from halage.environment.configuration import Configuration, Sealer
+from halage.environment.notices.outbox import Letter, Outbox
 from halage.environment.notices.words import ACTIONS, Notice, notice_of, place_of
 from halage.environment.settings.addresses import opened_address, shown_address
 from halage.environment.tables import store
 from halage.environment.tables.settings_tables import cursor_table
 from halage.environment.tables.store import Place
-from halage.monitor.alarms.carriers import in_thread_of_its_own
-from halage.monitor.alarms.errors import NotDelivered
 from halage.monitor.alarms.message import Message
 from halage.monitor.alarms.messenger import Messenger
 from halage.site.effective import resolved, told_of
 
 log = structlog.get_logger()
-RETRIES_S = (2.0, 10.0)
-"""Waits before another attempt."""
-PATIENCE_S = 30.0
-"""For one attempt."""
 OLDEST_S = 3600.0
 """What happened longer ago, while the server was away, is no news."""
 _ACTOR = "halage"
@@ -47,7 +42,7 @@ class _Errand:
 
 
 class Notices:
-    """Tells of one entry after the other; those who are told of one are told side by side."""
+    """Reads the journal in its order; how far people were told is kept up to the first that is under way."""
 
     def __init__(
         self,
@@ -65,58 +60,79 @@ class Notices:
         self._sealer = sealer
         self._clock = clock
         self._public_url = public_url
+        self._read_until = 0
+        self._open: dict[int, int] = {}
+        """How many letters are under way, by the entry that they tell of."""
+        self._events: dict[int, tuple[Place, str]] = {}
+        self._told: set[tuple[int, int]] = set()
+        """Entries with the number of each address that an earlier control plane told already."""
 
     async def run(self) -> None:
         """Tell of everything from now on, and of what happened since it was told last; until cancelled."""
-        while True:
-            with self._journal.follow() as news:
-                await self._catch_up()
-                async for entry in news:
-                    if entry.action in ACTIONS:
-                        await self._catch_up()
+        async with Tasks() as tasks:
+            outbox = Outbox(self._messenger, self._clock, tasks, self._settle)
+            self._read_until, self._told = await self._database.run(_where_it_stands)
+            while True:
+                with self._journal.follow() as news:
+                    await self._catch_up(outbox)
+                    async for entry in news:
+                        if entry.action in ACTIONS:
+                            await self._catch_up(outbox)
 
-    async def _catch_up(self) -> None:
-        while errands := await self._database.run(_next_errands, self._sealer):
+    async def _catch_up(self, outbox: Outbox) -> None:
+        while errands := await self._database.run(_next_errands, self._sealer, self._read_until):
             for errand in errands:
-                if errand.notice is not None and errand.addresses:
-                    await self._tell(errand, errand.notice)
-                await self._database.run(_remember, errand.entry_id)
+                self._read_until = errand.entry_id
+                for letter in self._letters(errand):
+                    await outbox.put(letter)
+            await self._remember()
 
-    async def _tell(self, errand: _Errand, notice: Notice) -> None:
+    def _letters(self, errand: _Errand) -> list[Letter]:
+        if errand.notice is None:
+            return []
         project, environment = errand.place
         address = f"{self._public_url}/projects/{project}/environments/{environment}"
-        message = Message(notice.title, f"{notice.body}\n\nLook: {address}")
-        problems = await asyncio.gather(*(self._send(to, message) for _, to in errand.addresses))
-        for (shown, _), problem in zip(errand.addresses, problems, strict=True):
-            await self._database.run(_note, errand, notice.event, shown, problem)
+        message = Message(errand.notice.title, f"{errand.notice.body}\n\nLook: {address}")
+        letters = [
+            Letter(errand.entry_id, number, shown, to, message)
+            for number, (shown, to) in enumerate(errand.addresses)
+            if (errand.entry_id, number) not in self._told
+        ]
+        if letters:
+            self._open[errand.entry_id] = len(letters)
+            self._events[errand.entry_id] = (errand.place, errand.notice.event)
+        return letters
 
-    async def _send(self, address: str, message: Message) -> str | None:
-        """Why it could not be sent, in words without the address; None when it was."""
-        problem: str | None = None
-        for wait_s in (0.0, *RETRIES_S):
-            await self._clock.sleep(wait_s)
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    await in_thread_of_its_own(lambda: self._messenger.send(address, message))
-            except NotDelivered as error:
-                problem = error.message
-            except TimeoutError:
-                problem = f"no answer within {PATIENCE_S:g} s"
-            else:
-                return None
-        return problem
+    async def _settle(self, letter: Letter, problem: str | None) -> None:
+        place, event = self._events[letter.entry_id]
+        await self._database.run(_note, place, event, letter, problem)
+        self._open[letter.entry_id] -= 1
+        if not self._open[letter.entry_id]:
+            del self._open[letter.entry_id], self._events[letter.entry_id]
+            await self._remember()
+
+    async def _remember(self) -> None:
+        await self._database.run(_remember, min(self._open, default=self._read_until + 1) - 1)
 
 
-def _next_errands(tx: Transaction, sealer: Sealer) -> list[_Errand]:
-    """The next entries that somebody may be told of, and who that is."""
-    told_until = tx.execute(select(cursor_table.c.told_until)).scalar()
+def _where_it_stands(tx: Transaction) -> tuple[int, set[tuple[int, int]]]:
+    """The last entry up to which everybody was told, and who was told of later ones."""
     columns = journal_table.c
+    told_until = tx.execute(select(func.max(cursor_table.c.told_until))).scalar()
     if told_until is None:
-        newest = tx.execute(select(columns.id).order_by(columns.id.desc()).limit(1)).scalar()
-        _remember(tx, newest or 0)
-        return []
+        told_until = tx.execute(select(func.max(columns.id))).scalar() or 0
+        _remember(tx, told_until)
+    query = select(columns.details).where(
+        columns.id > told_until, columns.action.in_(("environment:Told", "environment:NotTold"))
+    )
+    return told_until, {(each["of"], each.get("number", 0)) for each in tx.execute(query).scalars()}
+
+
+def _next_errands(tx: Transaction, sealer: Sealer, after: int) -> list[_Errand]:
+    """The next entries that somebody may be told of, and who that is."""
+    columns = journal_table.c
     query = select(journal_table).where(
-        columns.id > told_until, columns.at > tx.now - OLDEST_S, columns.action.in_(ACTIONS)
+        columns.id > after, columns.at > tx.now - OLDEST_S, columns.action.in_(ACTIONS)
     )
     return [_errand(tx, row, sealer) for row in tx.execute(query.order_by(columns.id).limit(50))]
 
@@ -148,21 +164,24 @@ def _configuration(tx: Transaction, place: Place, entry: Any) -> Configuration |
 
 
 def _remember(tx: Transaction, entry_id: int) -> None:
-    tx.execute(delete(cursor_table))
-    tx.execute(insert(cursor_table).values(told_until=entry_id))
+    """Keep the cursor, which never goes back, whoever else moves it."""
+    tx.execute(delete(cursor_table).where(cursor_table.c.told_until < entry_id))
+    if tx.execute(select(cursor_table.c.told_until)).first() is None:
+        tx.execute(insert(cursor_table).values(told_until=entry_id))
 
 
-def _note(tx: Transaction, errand: _Errand, event: str, shown: str, problem: str | None) -> None:
-    project, environment = errand.place
+def _note(tx: Transaction, place: Place, event: str, letter: Letter, problem: str | None) -> None:
+    project, environment = place
     if problem is not None:
-        log.warning("notice not sent", action="environment:NotTold", subject=shown, reason=problem)
+        log.warning("notice not sent", action="environment:NotTold", subject=letter.shown, reason=problem)
     tx.record(
         "environment:Told" if problem is None else "environment:NotTold",
         actor=_ACTOR,
         subject=f"project/{project}/environment/{environment}",
         project=project,
         event=event,
-        to=shown,
-        of=errand.entry_id,
+        to=letter.shown,
+        of=letter.entry_id,
+        number=letter.number,
         reason=problem or "",
     )

@@ -111,9 +111,11 @@ class AlarmController:
         """Hear that people made, changed or deleted alarms."""
         self._dirty.update(alarm_ids)
 
-    def forget_project(self, project: str, alarm_ids: Iterable[int]) -> None:
-        """Hear that a project is deleted: one that is made anew gets its alarms anew, however soon."""
-        self._made = {place for place in self._made if place[0] != project}
+    def forget_place(self, project: str, environment: str | None, alarm_ids: Iterable[int]) -> None:
+        """Hear that a project or environment is removed: made anew it gets its alarms anew, however soon."""
+        self._made = {
+            place for place in self._made if place[0] != project or environment not in (None, place[1])
+        }
         self.changed(alarm_ids)
 
     async def settled(self) -> None:

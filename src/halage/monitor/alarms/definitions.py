@@ -125,10 +125,17 @@ def ensure_defaults(
     return new
 
 
-def forget_project(tx: Transaction, project: str) -> None:
-    """Delete the alarms of a project that is deleted, with their history."""
+def forget_place(tx: Transaction, project: str, environment: str | None) -> list[int]:
+    """Delete the alarms of a project, or of one environment of it, with their history; returns which."""
+    gone: list[int] = []
     for table in (store.alarms_table, store.alarm_defaults_table):
-        tx.change(delete(table).where(table.c.project == project))
+        here = [table.c.project == project]
+        if environment is not None:
+            here.append(table.c.environment == environment)
+        if table is store.alarms_table:
+            gone = list(tx.execute(select(table.c.id).where(*here)).scalars())
+        tx.change(delete(table).where(*here))
+    return gone
 
 
 def _check_neighbours(tx: Transaction, definition: Definition, before: Alarm | None) -> None:

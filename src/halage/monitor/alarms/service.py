@@ -209,11 +209,10 @@ class Alarms:
         self._controller.changed((alarm_id,))
         return alarm
 
-    async def forget_project(self, project: str) -> None:
-        """Delete every alarm of a project that is deleted."""
-        rows = await self._database.run(store.alarm_rows, project)
-        await self._database.run(definitions.forget_project, project)
-        self._controller.forget_project(project, [row.id for row in rows])
+    async def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Delete every alarm of a project that is deleted, or of an environment of it that is terminated."""
+        gone = await self._database.run(definitions.forget_place, project, environment)
+        self._controller.forget_place(project, environment, gone)
 
     async def _define(self, wanted: Mapping[str, Any], before: Definition | None) -> Definition:
         definition = definition_of(wanted, self._box, before)

@@ -71,9 +71,9 @@ class Dashboards:
             raise NoSuchDashboard(f"There is no dashboard {id_}, or you may not see it.")
         await self._database.run(store.remove, id_, place, actor)
 
-    async def forget_project(self, project: str) -> None:
-        """Delete those of a project that is deleted."""
-        await self._database.run(store.remove_of_project, project)
+    async def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Delete those of a project that is deleted, or those that show an environment that is terminated."""
+        await self._database.run(store.remove_of_place, project, environment)
 
 
 def _is_number(id_: str) -> bool:

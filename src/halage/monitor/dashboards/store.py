@@ -100,9 +100,17 @@ def remove(tx: Transaction, id_: str, place: Place | None, actor: str) -> None:
     _note(tx, "monitor:DeleteDashboard", id_, row.project, actor, _summary_of(row), None)
 
 
-def remove_of_project(tx: Transaction, project: str) -> None:
-    """Delete those of a project that is deleted."""
-    tx.change(delete(dashboards_table).where(dashboards_table.c.project == project))
+def remove_of_place(tx: Transaction, project: str, environment: str | None) -> None:
+    """Delete those of a project, or those that show one environment of it."""
+
+    def is_gone(row: Row[Any]) -> bool:
+        if environment in (None, from_document(row.document).environment):
+            return True
+        return bool(row.document.get(_STANDS_FOR) == Place(project, environment).id)
+
+    query = select(dashboards_table).where(dashboards_table.c.project == project)
+    gone = [row.id for row in tx.execute(query) if is_gone(row)]
+    tx.change(delete(dashboards_table).where(dashboards_table.c.id.in_(gone)))
 
 
 def _row(tx: Transaction, id_: str, place: Place | None) -> Row[Any]:

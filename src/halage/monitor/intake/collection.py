@@ -57,11 +57,15 @@ class Collection:
         for unit in self._counters.keys() - units:
             del self._counters[unit]
 
-    def forget_project(self, project: str) -> None:
-        """Begin anew with what has the name of a project that is deleted."""
-        self.quotas = {place: quota for place, quota in self.quotas.items() if place[0] != project}
+    def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Begin anew with what has the name of a project, or of an environment of it, that is removed."""
+
+        def is_gone(place: Place) -> bool:
+            return place[0] == project and environment in (None, place[1])
+
+        self.quotas = {place: quota for place, quota in self.quotas.items() if not is_gone(place)}
         for tallies in self._pending.values():
-            for place in [place for place in tallies if place[0] == project]:
+            for place in [place for place in tallies if is_gone(place)]:
                 del tallies[place]
 
     def take_datagram(self, datagram: bytes) -> None:

@@ -135,9 +135,11 @@ class Intake:
             await asyncio.to_thread(self._ports.writer.write, tick, TICK_S, list(tally))
         return Kept(len(points), quota.series, quota.limit)
 
-    def forget_project(self, project: str) -> None:
-        """Forget what came in of a project that is deleted: what it may send counts from nothing again."""
-        self._collection.forget_project(project)
+    def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Forget what came in of a project or environment that is removed: what it may send counts from
+        nothing again.
+        """
+        self._collection.forget_place(project, environment)
 
     async def flush(self, *, is_end: bool = False) -> None:
         """Write what has been collected of the ticks that are over; at the end, of all."""

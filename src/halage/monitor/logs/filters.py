@@ -86,9 +86,9 @@ class LogFilters:
         await self._database.run(_delete, await self.get(filter_id), actor)
         await self.load()
 
-    async def forget_project(self, project: str) -> None:
-        """Remove a project's filters."""
-        await self._database.run(_forget, project)
+    async def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Remove the filters of a project, or of one environment of it."""
+        await self._database.run(_forget, project, environment)
         await self.load()
 
     # -- what is counted
@@ -231,5 +231,8 @@ def _in_words(metric: str, group: str, search: Search) -> dict[str, Any]:
     return {"metric": metric, "group": group, **searched}
 
 
-def _forget(tx: Transaction, project: str) -> None:
-    tx.change(delete(log_filters_table).where(log_filters_table.c.project == project))
+def _forget(tx: Transaction, project: str, environment: str | None) -> None:
+    here = [log_filters_table.c.project == project]
+    if environment is not None:
+        here.append(log_filters_table.c.environment == environment)
+    tx.change(delete(log_filters_table).where(*here))

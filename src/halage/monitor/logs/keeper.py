@@ -142,10 +142,10 @@ class LogKeeper:
         self._thread.shutdown()
         self.news.ring_all()
 
-    async def forget_project(self, project: str) -> None:
-        """Remove a project's lines. Raises sqlite3.Error."""
+    async def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Remove the lines of a project, or of one environment of it. Raises sqlite3.Error."""
         await self._write()
-        await self._in_thread(self._store.forget_project, project, self._clock.now())
+        await self._in_thread(self._store.forget_place, project, environment, self._clock.now())
 
     async def last_id(self) -> int:
         """The id of the newest line that is kept."""

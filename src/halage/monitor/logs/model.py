@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from halage.monitor.inventory import place_names
+
 OWN_GROUP = "halage"
 """The group of Halage's own log."""
 _NAME = re.compile(
@@ -25,6 +27,11 @@ class Group:
     name: str
     project: str | None
     environment: str | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of its project and environment, as far as it has them."""
+        return place_names(self.project, self.environment)
 
     @classmethod
     def named(cls, name: str) -> "Group":

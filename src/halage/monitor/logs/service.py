@@ -10,6 +10,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from halage.base.database import Database
 from halage.base.errors import Unavailable
+from halage.monitor.inventory import place_name
 from halage.monitor.logs.filters import LogFilters
 from halage.monitor.logs.intake import Figures
 from halage.monitor.logs.keeper import LogKeeper, Surroundings
@@ -101,14 +102,18 @@ class Logs:
         """What was taken in since the start."""
         return self._keeper.figures
 
-    async def forget_project(self, project: str) -> None:
-        """Remove a project's lines and filters. Raises Unavailable; then it can be asked again."""
-        await self.filters.forget_project(project)
+    async def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Remove the lines and filters of a project, or of one environment of it.
+
+        Raises Unavailable; then it can be asked again.
+        """
+        await self.filters.forget_place(project, environment)
         try:
-            await self._keeper.forget_project(project)
+            await self._keeper.forget_place(project, environment)
         except (sqlite3.Error, OSError) as error:
+            place = place_name(project, environment)
             raise Unavailable(
-                f"The logs of {project} cannot be removed at the moment: {error}. Try again."
+                f"The logs of {place} cannot be removed at the moment: {error}. Try again."
             ) from error
 
     # -- finding

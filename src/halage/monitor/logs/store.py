@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from halage.monitor.inventory import place_name
 from halage.monitor.logs import block as blocks
 from halage.monitor.logs.block import Block, Meta
 from halage.monitor.logs.errors import BrokenBlock
@@ -147,8 +148,11 @@ class LogStore:
             forgotten = self._forgotten(now)
             for entry in entries:
                 lines = self._advance(entry, now)
-                if entry.group.project in forgotten:
-                    lines = [line for line in lines if line.at > forgotten[entry.group.project]]
+                gone_at = max(
+                    (forgotten[name] for name in entry.group.places if name in forgotten), default=None
+                )
+                if gone_at is not None:
+                    lines = [line for line in lines if line.at > gone_at]
                 if lines:
                     written.append(entry if lines is entry.lines else replace(entry, lines=lines))
                     group_id = self._group_id(entry.group)
@@ -354,11 +358,15 @@ class LogStore:
             self._streams.clear()
         return len(rows)
 
-    def forget_project(self, project: str, now: float) -> None:
-        """Remove a project's groups with all their lines, and what still comes in of its time."""
+    def forget_place(self, project: str, environment: str | None, now: float) -> None:
+        """Remove the groups of a project, or of one environment of it, with all their lines, and what still
+        comes in of its time.
+        """
+        place = place_name(project, environment)
+        starts = (f"{place}.", f"{place}/") if environment is None else (f"{place}/",)
         with self._transaction() as db:
             for group_id, name in db.execute("SELECT id, name FROM groups").fetchall():
-                if not name.startswith((f"{project}.", f"{project}/")):
+                if not name.startswith(starts):
                     continue
                 ids = db.execute("SELECT id FROM blocks WHERE group_id=?", (group_id,)).fetchall()
                 self._remove([block_id for (block_id,) in ids])
@@ -366,14 +374,14 @@ class LogStore:
                 db.execute("DELETE FROM groups WHERE id=?", (group_id,))
             old = int((now - _LATE_S) * 1000)
             db.execute("DELETE FROM facts WHERE name GLOB ? AND value < ?", (f"{_FORGOTTEN}*", old))
-            name, now_ms = f"{_FORGOTTEN}{project}", int(now * 1000)
+            name, now_ms = f"{_FORGOTTEN}{place}", int(now * 1000)
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, now_ms))
             self._groups.clear()
             self._streams.clear()
         self._give_back()
 
     def _forgotten(self, now: float) -> dict[str, float]:
-        """Projects that were deleted lately, and when."""
+        """Projects and environments that were removed lately, by their names, and when."""
         rows = self._db.execute(
             "SELECT name, value FROM facts WHERE name GLOB ? AND value BETWEEN ? AND ?",
             (f"{_FORGOTTEN}*", int((now - _LATE_S) * 1000), int(now * 1000)),

@@ -119,15 +119,18 @@ class Head:
                 known.put(at, resolution_s, value)
             self.last_row = row or 0
 
-    def forget_project(self, project: str, now: float) -> None:
-        """Take in no more samples of ticks of a project that began before now. Raises MetricsFull."""
+    def forget_place(self, place: str, now: float) -> None:
+        """Take in no more samples of ticks that began before now of a project or environment (its name).
+
+        Raises MetricsFull.
+        """
         with self.database.writing:
             with self.database.change() as connection:
                 # Nothing that is older than that is taken in of any project.
                 query = "DELETE FROM facts WHERE name GLOB ? AND value < ?"
                 connection.execute(query, (f"{_FORGOTTEN}*", now - 2 * LATENESS_S))
-                keep_fact(connection, f"{_FORGOTTEN}{project}", now)
-            self.forgotten.note(project, now)
+                keep_fact(connection, f"{_FORGOTTEN}{place}", now)
+            self.forgotten.note(place, now)
 
     def is_on_disk(self, hour_at: int) -> bool:
         """Whether the hour may have chunks."""

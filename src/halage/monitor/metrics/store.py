@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from halage.base.clock import Clock
+from halage.monitor.inventory import place_name
 from halage.monitor.metrics.admission import Admission
 from halage.monitor.metrics.aggregate import add_points, empty_buckets
 from halage.monitor.metrics.blocks import Known
@@ -147,13 +148,15 @@ class MetricStore:
                 with head.memory:
                     head.registry.remove(known)
 
-    def forget_project(self, project: str) -> None:
-        """Remove every series of a project that is deleted, and what still comes in of its time.
+    def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Remove every series of a project that is deleted, or of an environment of it that is terminated,
+        and what still comes in of its time.
 
         Raises MetricsFull; what was removed by then stays so, and it can be asked again.
         """
-        self._head.forget_project(project, self._clock.now())
-        self.forget(self.find(Selector("*", {"project": project})))
+        self._head.forget_place(place_name(project, environment), self._clock.now())
+        of_environment = {"environment": environment} if environment is not None else {}
+        self.forget(self.find(Selector("*", {"project": project, **of_environment})))
 
     def compact(self, now: float, most: int | None = None) -> bool:
         """Make chunks of the hours that are over, and delete what is too old; call it each minute or so.

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from halage.base.clock import Clock
+from halage.monitor.inventory import place_name
 from halage.monitor.metrics.errors import TooOld
-from halage.monitor.metrics.forgotten import Forgotten
+from halage.monitor.metrics.forgotten import Forgotten, places_of
 from halage.monitor.metrics.model import Cursor, Kind, MetricKeeper, Sample, SeriesKey
 from halage.monitor.metrics.sketch import GAMMA, Sketch
 
@@ -96,11 +97,12 @@ class Accumulator:
         """Have the store do a piece of what is due; True when there is more to do."""
         return self._store.compact(now, most)
 
-    def forget_project(self, project: str) -> None:
-        """Show nothing of a project that is deleted, nor of what still comes of its time."""
+    def forget_place(self, project: str, environment: str | None = None) -> None:
+        """Show nothing of a project or environment that is removed, nor of what still comes of its time."""
+        gone = place_name(project, environment)
         with self._lock:
-            self._forgotten.note(project, self._clock.now())
-            for key in [key for key in self._entries if key.get("project") == project]:
+            self._forgotten.note(gone, self._clock.now())
+            for key in [key for key in self._entries if gone in places_of(key)]:
                 del self._entries[key]
 
     def level(self, key: SeriesKey) -> float | None:

@@ -83,7 +83,9 @@ async def create_environment(
 async def terminate_environment(
     project: ProjectName, environment: EnvironmentName, caller: Signed, door: Door
 ) -> Response:
-    """End every instance and remove it with its releases, variables, settings and files. Cannot be undone."""
+    """End every instance and remove it with its releases, variables, settings, files, alarms, dashboards,
+    logs and metrics. Cannot be undone; the journal stays.
+    """
     caller.must_in(project, "environment:Terminate", environment)
     await door.making.terminate(project, environment, actor=caller.name)
     return Response(status_code=204)

@@ -14,6 +14,7 @@ from halage.web.console.events import EventPages
 from halage.web.console.health import HealthPages
 from halage.web.console.log_settings import LogSettingPages
 from halage.web.console.logs import LogPages
+from halage.web.console.making import MakingPages
 from halage.web.console.members import MemberPages
 from halage.web.console.metrics import MetricPages
 from halage.web.console.projects import ProjectPages
@@ -45,6 +46,7 @@ def console_router(services: Services) -> APIRouter:
         ScalingPages(console),
         HealthPages(console),
         SettingsPages(console),
+        MakingPages(console),
         CertificatePages(console),
         ShellPages(console),
         MemberPages(console),

@@ -1,5 +1,6 @@
 """One run: its stages as a picture, why it failed, its console live, its tests, and what one may do."""
 
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from halage.base.errors import NotFound
 from halage.build.model import ConsoleLine, Job
+from halage.environment.errors import NoSuchDeployment
 from halage.environment.model import Deployment
 from halage.pipeline.model import Run, RunState, Stage, StageKind, StageState
 from halage.web.console.ansi import strip_terminal
@@ -123,11 +125,12 @@ class RunPages:
     async def _facts(self, run: Run) -> dict[str, object]:
         job_id = _job_id(run)
         job = await self._services.builds.job(job_id) if job_id is not None else None
-        deployments = {
-            stage.name: await self._services.environments.deployment(stage.deployment_id)
-            for stage in run.stages
-            if stage.deployment_id is not None
-        }
+        deployments: dict[str, Deployment] = {}
+        for stage in run.stages:
+            if stage.deployment_id is not None:
+                with contextlib.suppress(NoSuchDeployment):  # its environment was terminated
+                    deployment = await self._services.environments.deployment(stage.deployment_id)
+                    deployments[stage.name] = deployment
         return {
             "run": run,
             "project": run.project,

@@ -154,7 +154,7 @@ def test_a_search_sees_one_moment_while_lines_are_merged_and_removed(
         if not merged:
             merged = True
             assert store.merge_once()
-            store.forget_project("shop", NOW)
+            store.forget_place("shop", None, NOW)
         return original(self, block_id)
 
     monkeypatch.setattr(Snapshot, "packed", packed)

@@ -249,17 +249,32 @@ def test_a_project_is_forgotten_whole(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     other = Group.named("shop2.prod/instances")
     store.write([_entry("a"), _entry("b", group=Group.named("shop/builds")), _entry("c", group=other)], NOW)
-    store.forget_project("shop", NOW + 5)
+    store.forget_place("shop", None, NOW + 5)
     assert _texts(tmp_path) == ["c"]
     store.write([_entry("again", at=NOW + 6)], NOW + 6)
     assert _texts(tmp_path) == ["c", "again"]
     store.close()
 
 
+def test_of_an_environment_only_its_own_is_forgotten(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    dev, builds = Group.named("shop.dev/access"), Group.named("shop/builds")
+    longer = Group.named("shop.prod2/instances")
+    store.write(
+        [_entry("a"), _entry("b", group=builds), _entry("c", group=dev), _entry("d", group=longer)], NOW
+    )
+    store.forget_place("shop", "prod", NOW + 5)
+    assert _texts(tmp_path) == ["b", "c", "d"]
+    store.write([_entry("late", at=NOW + 4), _entry("e", group=dev, at=NOW + 4)], NOW + 6)
+    store.write([_entry("again", at=NOW + 6)], NOW + 6)
+    assert _texts(tmp_path) == ["b", "c", "d", "e", "again"]
+    store.close()
+
+
 def test_lines_of_a_project_that_come_after_its_deletion_do_not_bring_it_back(tmp_path: Path) -> None:
     store = LogStore(tmp_path, KeepLimits())
     store.write([_entry("before")], NOW)
-    store.forget_project("shop", NOW + 5)
+    store.forget_place("shop", None, NOW + 5)
     store.close()
     store = LogStore(tmp_path, KeepLimits())  # also not after a kill -9
     late, new = Line(NOW + 4, b"late"), Line(NOW + 7, b"new")
@@ -279,7 +294,7 @@ def test_a_clock_that_is_set_costs_a_project_that_was_made_anew_no_line(
     tmp_path: Path, jump_s: float
 ) -> None:
     store = LogStore(tmp_path, KeepLimits())
-    store.forget_project("shop", NOW)
+    store.forget_place("shop", None, NOW)
     store.write([_entry("new", at=NOW + min(jump_s, 0))], NOW + jump_s)
     assert _texts(tmp_path) == ["new"]
     store.close()

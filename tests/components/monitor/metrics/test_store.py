@@ -220,7 +220,7 @@ def test_a_deleted_project_does_not_come_back_with_what_is_still_under_way(
         clock.move(10)
     store.compact(clock.now())
     clock.move(5)
-    store.forget_project("shop")
+    store.forget_place("shop")
     for _ in range(2):  # the second time after a kill -9
         store.write(clock.now(), 10, [gauge(mine, 1.0), gauge(other, 1.0)], cursor=("access", 7))
         assert [one.key for one in store.find(Selector("*"))] == [other]
@@ -237,12 +237,29 @@ def test_a_deleted_project_does_not_come_back_with_what_is_still_under_way(
             assert database.execute(f"SELECT DISTINCT series FROM {table}").fetchall() == [(there.id,)]
 
 
+def test_a_terminated_environment_is_forgotten_and_the_others_stay(
+    open_store: OpenStore, clock: HandClock
+) -> None:
+    prod, dev = (SeriesKey.of("requests", project="shop", environment=name) for name in ("prod", "dev"))
+    store = open_store()
+    store.write(clock.now(), 10, [gauge(prod, 1.0), gauge(dev, 1.0)])
+    clock.move(5)
+    store.forget_place("shop", "prod")
+    for _ in range(2):  # the second time after a kill -9
+        store.write(clock.now(), 10, [gauge(prod, 1.0), gauge(dev, 1.0)])
+        assert [one.key for one in store.find(Selector("*"))] == [dev]
+        store = open_store()
+    clock.move(10)
+    store.write(clock.now(), 10, [gauge(prod, 1.0)])
+    assert {one.key for one in store.find(Selector("*"))} == {prod, dev}
+
+
 @pytest.mark.parametrize("jump_s", [-1800.0, HOUR_S + 1])
 def test_a_clock_that_is_set_costs_a_project_that_was_made_anew_no_sample(
     store: MetricStore, clock: HandClock, jump_s: float
 ) -> None:
     mine = SeriesKey.of("requests", project="shop")
-    store.forget_project("shop")
+    store.forget_place("shop")
     clock.move(jump_s)
     store.write(clock.now(), 10, [gauge(mine, 1.0)])
     assert [one.key for one in store.find(Selector("*"))] == [mine]

@@ -125,12 +125,24 @@ def test_a_hostile_distribution_stays_small(accumulator: Accumulator) -> None:
     assert len(histogram.bounds) < 1000
 
 
+async def test_a_terminated_environment_is_not_shown_again_by_what_still_comes(
+    accumulator: Accumulator, clock: ManualClock
+) -> None:
+    at = clock.now() // 10 * 10
+    prod, dev = (SeriesKey.of("orders", project="shop", environment=name) for name in ("prod", "dev"))
+    samples = [Sample(key, Kind.COUNT, 3.0) for key in (prod, dev)]
+    accumulator.write(at, 10, samples)
+    accumulator.forget_place("shop", "prod")
+    accumulator.write(at, 10, samples)
+    assert (_value(accumulator, prod), _value(accumulator, dev)) == (None, 6)
+
+
 async def test_a_deleted_project_is_not_shown_again_by_what_still_comes(
     accumulator: Accumulator, clock: ManualClock
 ) -> None:
     at = clock.now() // 10 * 10
     accumulator.write(at, 10, [_count(3), Sample(CPU, Kind.GAUGE, 1.0)])
-    accumulator.forget_project("shop")
+    accumulator.forget_place("shop")
     accumulator.write(at, 10, [_count(4)])
     assert _value(accumulator, REQUESTS) is None
     assert _value(accumulator, CPU) == 1.0

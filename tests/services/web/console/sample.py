@@ -75,6 +75,7 @@ from tests.metrics import MemoryMetrics
 from tests.services.web.scalings import FakeScaling
 from tests.services.web.world import (
     FakeEnvironments,
+    FakeMaking,
     FakePipeline,
     FakeProjects,
     NoInventory,
@@ -870,7 +871,7 @@ async def make_sample(directory: Path, *, public_url: str = "http://halage.test"
         ),
         settings=await make_settings(database, access, "boutique"),
         executions=cast(Any, ScriptedExecutions()),
-        making=cast(Any, None),
+        making=cast(Any, FakeMaking()),
         metrics=Metrics(metrics, clock),
         pipeline=cast(Any, pipeline),
         projects=cast(Any, SampleProjects(pipeline=pipeline, environments=environments)),
