@@ -3,13 +3,16 @@
 Part one: the server as it is, with its HAProxy and all of monitoring, but for its instances, which are
 simulated (one other process answers for all): 40 projects with five environments of five instances are
 deployed by real pushes. Then, with everything at rest, the server's processor time is read from /proc
-over half a minute; and people look at lists, environments, deployments, metrics, alarms and logs, in an
-open model: each request has its planned moment, and its time counts from there.
+over half a minute, and so is what one look of the health watcher takes (it looks every three
+seconds, at all 1,000 instances); and people look at lists, environments, deployments, health, scaling,
+settings, metrics, alarms and logs, in an open model: each request has its planned moment, and its time
+counts from there.
 
 Part two: the real controllers in virtual time, over drivers in memory (tests/simulation.py): a day of
 100 environments and one of 1,000, with ten instances each, and in each the same share of deaths, crash
 loops, broken releases, aborts, rollbacks, changes of scale, and two `kill -9` of the control plane.
-Each day ends with a look that no instance is lost or doubled. The figure is the processor time of an
+Each day ends with a look that no instance is lost or doubled. A tenth of what `tests.simulation` lets go
+wrong happens, so that all of it is measured in minutes. The figure is the processor time of an
 environment in the large fleet over that in the small one: of the control plane, the drivers and the
 simulation together. SCALE_DAY_S is the length of the day (86,400 s unless it is set).
 """
@@ -29,6 +32,7 @@ from typing import Any
 
 import harness
 from parts.process import cpu_s, memory_mib
+from parts.simulated_server import LOOKS
 
 ROOT = Path(__file__).parent.parent
 SIMULATED = (sys.executable, str(ROOT / "benchmarks/parts/simulated_server.py"))
@@ -40,6 +44,8 @@ STEP = 11
 """From one request's path to the next one's. It has no divisor in common with the number of paths, so that
 all come up."""
 SMALL, LARGE, OF_EACH = 100, 1000, 10
+SHARE = "0.1"
+"""Of what may go wrong in a simulated day."""
 CONFIGURATION = f"""\
 kind = "python"
 [run]
@@ -64,7 +70,7 @@ def main() -> None:
             for name in pool.map(lambda name: _deploy(server, name), names):
                 harness.say(f"{name} is deployed")
         figures["instances"] = _serving(server, names)
-        figures |= _rest(server) | _ask(server, names)
+        figures |= _rest(server) | _looks(server) | _ask(server, names)
     small, large = _live_a_day(SMALL), _live_a_day(LARGE)
     harness.report(
         **figures,
@@ -112,6 +118,13 @@ def _rest(server: harness.Server) -> dict[str, float]:
     busy_s = cpu_s(server.process.pid) - before_s
     percent = 100 * busy_s / (time.monotonic() - begin)
     return {"cpu_percent": percent, "rss_mib": memory_mib(server.process.pid)}
+
+
+def _looks(server: harness.Server) -> dict[str, float]:
+    """What the health watcher took for each of its last looks, in its own thread's processor time."""
+    looks = [float(line) for line in (server.directory / LOOKS).read_text().split()]
+    last = looks[-int(MEASURE_S / 3) :]
+    return {"health_look_cpu_ms": harness.median(last)}
 
 
 def _ask(server: harness.Server, names: list[str]) -> dict[str, float]:
@@ -179,7 +192,7 @@ def _paths_of(project: str) -> list[str]:
 def _live_a_day(environments: int) -> dict[str, Any]:
     harness.say(f"a day of {environments} environments with {OF_EACH} instances each")
     day_s = os.environ.get("SCALE_DAY_S", "86400")
-    command = [sys.executable, "-m", "tests.simulation", str(environments), str(OF_EACH), day_s]
+    command = [sys.executable, "-m", "tests.simulation", str(environments), str(OF_EACH), day_s, SHARE]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         raise harness.Failure(f"{environments} environments did not live well:\n{done.stderr[-2000:]}")

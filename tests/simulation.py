@@ -5,7 +5,8 @@ of an environment is the same however many others there are. Instances die, cras
 start and do not answer; releases are broken; people deploy, abort, roll back, restart and scale; the
 balancer does not answer for a while, and the control plane is killed and comes back.
 
-    python -m tests.simulation 1000 10      a day of 1,000 environments with 10 instances each, in figures
+    python -m tests.simulation 1000 10                a day of 1,000 environments with 10 instances each
+    python -m tests.simulation 1000 10 86400 0.1      the same, with a tenth of what goes wrong otherwise
 """
 
 import asyncio
@@ -87,6 +88,8 @@ class Plan:
     instances: int
     deaths: float = 0.5
     """Of each instance, on the average."""
+    share: float = 1.0
+    """How much of everything that may happen to an environment does, but for its first deployment."""
     kills: int = 2
     """Of the control plane."""
     seed: int = 1
@@ -114,13 +117,13 @@ def _draw_one(plan: Plan, number: int) -> Iterator[Event]:
 
     yield event(Happening.DEPLOY, chance.uniform(0.0, 1_800.0))
     for what, share in _SHARES.items():
-        if chance.random() < share:
+        if chance.random() < share * plan.share:
             yield event(what)
-    if chance.random() < 0.1:
+    if chance.random() < 0.1 * plan.share:
         begun = chance.uniform(3_600.0, plan.duration_s)
         yield event(Happening.DEPLOY, begun)
         yield event(Happening.ABORT, begun + chance.uniform(0.5, 30.0))
-    for _ in range(_rounded(plan.instances * plan.deaths, chance)):
+    for _ in range(_rounded(plan.instances * plan.deaths * plan.share, chance)):
         yield event(Happening.DEATH)
 
 
@@ -346,9 +349,10 @@ def simulate(plan: Plan) -> Fleet:
 
 def main() -> None:
     """Print what a day cost."""
-    environments, instances, *rest = (int(word) for word in sys.argv[1:])
+    environments, instances = int(sys.argv[1]), int(sys.argv[2])
+    duration_s, share = (*(float(word) for word in sys.argv[3:]), *(DAY_S, 1.0)[len(sys.argv) - 3 :])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    plan = Plan(environments, instances, duration_s=float(rest[0]) if rest else DAY_S)
+    plan = Plan(environments, instances, duration_s=duration_s, share=share)
     begin = time.process_time()
     fleet = simulate(plan)
     cpu_s = time.process_time() - begin

@@ -51,7 +51,7 @@ def serve(
 ) -> None:
     """Run until SIGTERM or SIGINT. Raises DataInUse, AddressInUse and what a bad machine gives."""
     own_log = configure_logs(settings.log)
-    # Threads compute too (metrics, logs): so long the event loop waits for each of its turns beside them.
+    # Threads compute too (metrics, logs), and the event loop waits so long for each of its turns.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.umask(0o077)  # what others may read gets its mode by name
     prepare_data(settings.data)
@@ -125,8 +125,8 @@ def _started(settings: Settings, product: Product) -> Started:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Said to be TCP, or asyncio does not know that it is, and leaves Nagle's algorithm on: then the second
-    # half of an answer waits for the client's delayed acknowledgement, 40 ms.
+    # Said to be TCP, or asyncio does not know it and leaves Nagle's algorithm on: then the second half of
+    # an answer waits for the client's delayed acknowledgement, 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

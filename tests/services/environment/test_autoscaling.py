@@ -1,7 +1,7 @@
 """Scaling at the end of each tick: what is measured, decided, recorded and done."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from halage.environment.autoscaling.model import Reading
 from halage.environment.autoscaling.simulation import SimulatedSite
 from halage.environment.control.autoscaler import Autoscaler
 from halage.environment.control.measures import Question
+from halage.environment.records.scaling import scale
 from halage.environment.scaling_service import Scaling, ScalingView, WhatIf
 from halage.environment.tables.store import Place
 from halage.site.model import EnvironmentPlan
@@ -33,10 +34,13 @@ class TypedMeasures:
         self.problem = ""
         self.without: list[frozenset[str]] = []
         self.lengths: list[tuple[str, float]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        """Happens while a round reads what was measured."""
 
     def read(
         self, place: Place, questions: Mapping[str, Question], at: float, without: frozenset[str]
     ) -> Mapping[str, Reading]:
+        self.meanwhile()
         self.without.append(without)
         return {name: Reading((self.values.get(name),), self.problem) for name in questions}
 
@@ -150,6 +154,55 @@ async def test_what_people_ask_for_is_within_the_limits_and_begins_a_cool_down(
         assert view.processes[0].latest is not None and view.processes[0].latest.cause == "cool_down"
         await site.tick(seconds=300, load=10.0)
         await site.plane.is_serving(["1"])
+
+
+async def test_a_clock_that_is_set_back_by_an_hour_holds_nothing_up(
+    ground: Ground, clock: ManualClock
+) -> None:
+    hourly = ScheduledSize("hour", "0 * * * *", minimum=1)
+    async with rig(ground, clock) as site:
+        await site.plane.deploy_whole(_site(replace(PLAN, sizes=(hourly,))))
+        await site.tick(seconds=60, load=300.0)
+        await site.plane.is_serving(["1"] * 3)
+        clock.jump(-3600)
+        view = await site.tick(seconds=60, load=500.0)
+        assert view.processes[0].warm == 3, "who was warm stays so"
+        assert site.measures.without[-1] == frozenset(), "and stays in the metrics"
+        await site.plane.is_serving(["1"] * 5)
+        await site.tick(seconds=400, load=150.0)
+        await site.plane.is_serving(["1"] * 2)
+        assert [each[2:] for each in await site.told()][-3:] == [(2, 3), (3, 5), (5, 2)]
+
+
+async def test_during_a_deployment_more_come_at_once_and_fewer_after_it(
+    ground: Ground, clock: ManualClock
+) -> None:
+    async with rig(ground, clock) as site:
+        await site.plane.deploy_whole(_site(instances=4))
+        ground.prober.answers.clear()
+        await site.plane.begin(_site(instances=4), run_id=2)
+        view = await site.tick(seconds=60, load=10.0)
+        latest = view.processes[0].latest
+        assert latest is not None and (latest.kind, latest.cause) == ("held", "deployment")
+        assert "a deployment is under way" in latest.reason
+        await site.tick(seconds=10, load=560.0)
+        assert (await site.told())[-1] == ("out", "trigger", 4, 6)
+        ground.prober.answers.set()
+
+
+async def test_who_scales_by_hand_wins_over_a_decision_that_was_taken_from_the_number_before(
+    ground: Ground, clock: ManualClock
+) -> None:
+    async with rig(ground, clock) as site:
+        await site.plane.deploy_whole(_site())
+        await site.tick(seconds=60, load=200.0)
+        site.measures.meanwhile = lambda: ground.database.run_now(scale, PROD, 4, "ada")
+        await site.tick(load=600.0)
+        site.measures.meanwhile = lambda: None
+        assert (await site.plane.environments.show(*PROD)).wanted == 4, "what was decided was about 2"
+        view = await site.tick(load=600.0)
+        latest = view.processes[0].latest
+        assert latest is not None and (latest.kind, latest.cause) == ("held", "cool_down"), "and is left so"
 
 
 async def test_protected_instances_stay_until_a_deployment(ground: Ground, clock: ManualClock) -> None:

@@ -36,6 +36,8 @@ INSTANCE_REQUESTS = "instance_requests"
 INSTANCE_IN_FLIGHT = "instance_in_flight"
 KNOWN = (REQUESTS, REQUESTS_PER_SECOND, LATENCY, IN_FLIGHT, QUEUE, CPU, INSTANCE_REQUESTS, INSTANCE_IN_FLIGHT)
 
+_INSTEAD = "say with targets (--target) what to scale by in its place"
+
 Values = list[float]
 Compute = Callable[[Values], float]
 
@@ -70,7 +72,9 @@ class Meter:
     def __init__(self, trigger: Trigger) -> None:
         """Raises NotSimulated, BadExpression."""
         if trigger.kind is TriggerKind.QUEUE:
-            raise NotSimulated(f"trigger {trigger.name}: a queue's length is not in a recording of requests")
+            raise NotSimulated(
+                f"trigger {trigger.name}: a queue's length is not in a recording of requests; {_INSTEAD}"
+            )
         self.name = trigger.name
         self.period_s = max(TICK_S, round(trigger.period_s / TICK_S) * TICK_S)
         self.window_s = self.period_s * (periods_of(trigger) + 1)
@@ -137,7 +141,8 @@ class Meter:
 def _known(ask: Ask, trigger: str) -> str:
     if ask.selector.name not in KNOWN:
         raise NotSimulated(
-            f"trigger {trigger}: a simulation does not know {ask.selector.name}; it knows {', '.join(KNOWN)}"
+            f"trigger {trigger}: a simulation does not know {ask.selector.name}; "
+            f"it knows {', '.join(KNOWN)}; {_INSTEAD}"
         )
     return ask.selector.name
 

@@ -56,7 +56,10 @@ class Measures(Protocol):
         ...
 
     def note_queue(self, place: Place, process: str, trigger: str, at: float, length: float) -> None:
-        """Keep the length of a queue, as the trigger's command or URL told it. Raises MetricsFull."""
+        """Keep the length of the queue of a kind of process, as the trigger's command or URL told it.
+
+        Raises MetricsFull.
+        """
         ...
 
 

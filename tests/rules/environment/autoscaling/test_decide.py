@@ -193,6 +193,19 @@ def test_the_schedule_sets_a_number_once() -> None:
     assert judge(asleep, standing, Memory(sized_at=at - 86400)).after == 2
 
 
+def test_a_clock_that_is_set_back_does_not_stop_the_schedule() -> None:
+    hourly = ScheduledSize("hour", "0 * * * *", instances=6)
+    plan = replace(plan_of(), sizes=(hourly,))
+    at = 1_700_000_000 // 3600 * 3600.0
+    for back_s in (3600.0, 400 * 86400.0):
+        standing = replace(standing_of(2), now=at + 5 - back_s)
+        again = judge(plan, standing, Memory(sized_at=at))
+        assert (again.cause, again.after) == (Cause.SCHEDULE, 6)
+        assert remember(Memory(sized_at=at), again, standing.now).sized_at == at - back_s
+    corrected = replace(standing_of(2), now=at - 0.5)
+    assert judge(plan, corrected, Memory(sized_at=at)).after == 2, "half a second is no new hour"
+
+
 def test_what_is_active() -> None:
     assert not is_active(ScalingPlan())
     assert is_active(ScalingPlan(maximum=3)) and is_active(plan_of(CPU))

@@ -106,7 +106,8 @@ class Figures:
 
     def total(self, key: Key) -> Counters:
         """All that was counted for a target."""
-        return self.past.get(key, ZERO) + self._present.get(key, ZERO)
+        past, present = self.past.get(key), self._present.get(key, ZERO)
+        return present if past is None else past + present  # without a reload ever, as nearly always
 
     def forget(self, key: Key) -> None:
         """Drop the counters of a target that was taken away."""
