@@ -66,6 +66,20 @@ async def test_a_live_setting_is_a_release_without_new_instances(ground: Ground)
         await plane.is_serving(["1", "2"])
 
 
+async def test_the_balancer_has_live_settings_with_their_release_and_not_with_the_next(
+    ground: Ground,
+) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        for sticks in (True, False):
+            await _deployed(plane, await _set(plane, balancer__stickiness=sticks))
+
+            async def has_it(wanted: bool = sticks) -> bool:
+                return ground.balancer.routes["shop.prod"].is_sticky is wanted
+
+            await eventually(has_it, "the balancer to have it")
+
+
 async def test_a_setting_of_instances_replaces_them_by_the_policy(ground: Ground) -> None:
     async with control_plane(ground) as plane:
         await plane.deploy_whole()

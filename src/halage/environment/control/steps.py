@@ -148,7 +148,9 @@ class Steps:
             deployment=waiting.id,
         )
         if outcome == "started":
-            await self._take_route(place, book.releases[waiting.release_id], waiting.id)
+            # Read anew: a release of settings gets its configuration only as it begins.
+            release = await self._m.database.run(store.release_row, waiting.release_id)
+            await self._take_route(place, release, waiting.id)
 
     async def take_turn(self, deployment_id: int) -> None:
         """From now until the deployment's end, the balancer does not reload."""

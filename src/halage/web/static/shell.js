@@ -136,6 +136,7 @@
 
   function open() {
     close();
+    terminal.hidden = document.getElementById("shell-hint").hidden = false;
     const { columns, rows } = measure();
     past.replaceChildren();
     now.replaceChildren();
