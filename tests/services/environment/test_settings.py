@@ -279,3 +279,12 @@ async def test_settings_whose_deployment_is_refused_are_taken_back(ground: Groun
         setting = await _setting(plane, "type")
         assert (setting.value, setting.source) == ("micro", "default")
         assert (await plane.settings.history(*PROD))[0].by == "halage"
+
+
+async def test_what_is_taken_back_must_be_a_setting(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        with pytest.raises(SettingsInvalid, match=r"Did you mean `deployments\.policy`"):
+            await plane.settings.change(*PROD, Wish(unset=("deployments.polcy",)), actor="ada")
+        for path in ("deployments", "deployments.policy", "scaling.maximum"):
+            assert (await plane.settings.change(*PROD, Wish(unset=(path,)), actor="ada")).differences == ()
