@@ -1,30 +1,34 @@
-"""A deployment by each policy under load: 4 instances, 500 requests per second in open model.
+"""Deployments by each policy under load: 4 instances, 500 requests per second in open model.
 
-Each policy: a release serves, the load runs for a while (before), a second release is deployed while
-it runs on (during), and for a while after that. Counted: every request that got no good answer, the
-p99 during the deployment over that before it, and the time by phase as Halage reports it.
+Each policy: a release serves, the load runs for a while (before), the next release is deployed while it
+runs on (during); three times, and for a while after that. Counted: every request that got no good
+answer; the p99 during a deployment over that of the time before it, the median of the three; and the
+time by phase as Halage reports it, the median again.
 
 Beside it, where a Docker engine runs, the same site as a Swarm service of 4 replicas under
-`docker service update --update-order start-first`, asked through its published port.
+`docker service update --update-order start-first`.
 """
 
-import json
-import subprocess
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import harness
+from parts import swarm
 from parts.load import Load, Request
 
 POLICIES = ("all_at_once", "rolling", "rolling_additional", "immutable", "canary", "blue_green")
 RATE = 500
-BEFORE_S = 10.0
-AFTER_S = 3.0
-IMAGE = "python:3-alpine"
+REPEATS = 3
+WARM_S = 1.0
+"""At first everything that is asked warms up."""
+BEFORE_S = 5.0
+"""Longer than instances of the last deployment are kept: they are gone."""
+AFTER_S = 2.0
 
 CONFIGURATION = """\
 kind = "python"
@@ -37,12 +41,10 @@ commands = []
 main = ["test", "live"]
 [environments.live]
 instances = 4
-[environments.live.balancer]
-algorithm = "round_robin"
 [environments.live.deployments]
 policy = "POLICY"
-keep_old = 5
-canary = { percent = 10, duration = 10 }
+keep_old = 3
+canary = { percent = 10, duration = 4 }
 """
 
 
@@ -73,27 +75,43 @@ def main() -> None:
 def _measure(
     server: harness.Server, directory: Path, policy: str
 ) -> tuple[Sequence[Request], float, dict[str, float]]:
+    """All requests; the median of how many times the p99 of before it was during a deployment; the phases."""
     project = policy.replace("_", "-")
     server.call("POST", "projects", {"name": project})
     copy = harness.WorkingCopy(directory)
-    _deploy(server, copy, project, policy, "version 1")
+    _deploy(server, copy, project, policy, "version 0")
     with Load(server.visitors_port, f"live.{project}.localhost", RATE) as load:
-        time.sleep(BEFORE_S)
-        _deploy(server, copy, project, policy, "version 2")
+        time.sleep(WARM_S)
+        moments = [time.monotonic()]
+        for number in range(1, REPEATS + 1):
+            time.sleep(BEFORE_S)
+            _deploy(server, copy, project, policy, f"version {number}")
+            moments.append(time.monotonic())
         time.sleep(AFTER_S)
         sent = load.stop()
-    (deployment, *_) = server.call("GET", f"projects/{project}/environments/live/deployments?limit=1")
-    report = server.call("GET", f"deployments/{deployment['id']}/report")
-    began, ended = _on_monotonic(deployment["started_at"]), _on_monotonic(deployment["finished_at"])
-    before = [each.latency_ms for each in sent if each.due_at < began]
-    during = [each.latency_ms for each in sent if began <= each.due_at < ended]
-    seconds: dict[str, float] = {}
-    for phase in report["phases"]:
-        seconds[phase["phase"]] = round(seconds.get(phase["phase"], 0.0) + phase["duration_s"], 2)
+    path = f"projects/{project}/environments/live/deployments?limit={REPEATS}"
+    ratios, phases = [], []
+    for calm_since, deployment in zip(moments, reversed(server.call("GET", path)), strict=False):
+        began, ended = _on_monotonic(deployment["started_at"]), _on_monotonic(deployment["finished_at"])
+        ratios.append(_ratio(sent, calm_since, began, ended))
+        phases.append(_seconds(server.call("GET", f"deployments/{deployment['id']}/report")["phases"]))
     server.call("DELETE", f"projects/{project}")
-    # The first second warms everything up that is asked.
-    ratio = harness.percentile(during, 0.99) / harness.percentile(before[RATE:], 0.99)
-    return sent, ratio, seconds
+    seconds = {name: statistics.median(each.get(name, 0.0) for each in phases) for name in phases[-1]}
+    return sent, statistics.median(ratios), seconds
+
+
+def _ratio(sent: Sequence[Request], calm_since: float, began: float, ended: float) -> float:
+    """The p99 of the requests of a deployment over that of those between `calm_since` and it."""
+    before = [each.latency_ms for each in sent if calm_since <= each.due_at < began]
+    during = [each.latency_ms for each in sent if began <= each.due_at < ended]
+    return harness.percentile(during, 0.99) / harness.percentile(before, 0.99)
+
+
+def _seconds(phases: Sequence[dict[str, Any]]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for phase in phases:
+        seconds[phase["phase"]] = round(seconds.get(phase["phase"], 0.0) + phase["duration_s"], 2)
+    return seconds
 
 
 def _deploy(
@@ -118,57 +136,31 @@ def _on_monotonic(moment: str) -> float:
 
 def _beside() -> dict[str, object]:
     """The figures of Docker Swarm; none where no engine runs."""
-    ask = "docker info --format '{{json .Swarm.LocalNodeState}}'"
-    engine = subprocess.run(["sh", "-c", ask], capture_output=True)
-    if engine.returncode != 0:
+    if not swarm.is_there():
         harness.say("no Docker engine runs here: nothing is measured beside it")
         return {}
     with tempfile.TemporaryDirectory(prefix="halage-swarm-") as name:
+        Path(name).chmod(0o755)
         (Path(name) / "app.py").write_text(harness.SITE.replace("VERSION", "version 1"))
-        is_active = json.loads(engine.stdout) == "active"
-        with _swarm(Path(name), is_active) as port, Load(port, "localhost", RATE) as load:
+        with swarm.running_service(Path(name)) as port, Load(port, "localhost", RATE) as load:
             time.sleep(BEFORE_S)
             began = time.monotonic()
-            _docker("service", "update", "--detach=false", "--force", "halage-peer")
+            swarm.update()
             ended = time.monotonic()
             time.sleep(AFTER_S)
             sent = load.stop()
-    before = [each.latency_ms for each in sent if each.due_at < began]
-    during = [each.latency_ms for each in sent if began <= each.due_at < ended]
+    failed = [each for each in sent if each.failed]
+    ratio = _ratio(sent, sent[0].due_at + WARM_S, began, ended)
+    harness.say(
+        f"Docker Swarm, start-first: {len(failed)} of {len(sent)} failed, p99 {ratio:.2f} times that before,"
+        f" {ended - began:.1f} s"
+    )
     return {
-        "swarm_failed": sum(each.failed for each in sent),
+        "swarm_failed": len(failed),
         "swarm_requests": len(sent),
-        "swarm_p99_ratio": harness.percentile(during, 0.99) / harness.percentile(before[RATE:], 0.99),
-        "swarm_update_s": ended - began,
+        "swarm_p99_ratio": round(ratio, 2),
+        "swarm_update_s": round(ended - began, 1),
     }
-
-
-@contextmanager
-def _swarm(directory: Path, is_active: bool) -> Iterator[int]:
-    """A service of 4 replicas of the site; its published port."""
-    port = harness.free_port()
-    if not is_active:
-        _docker("swarm", "init", "--advertise-addr", "127.0.0.1")
-    try:
-        _docker(
-            *("service", "create", "--detach=false", "--name", "halage-peer", "--replicas", "4"),
-            *("--publish", f"{port}:8000", "--env", "HOST=0.0.0.0", "--env", "PORT=8000"),
-            *("--update-order", "start-first", "--update-parallelism", "1"),
-            *("--mount", f"type=bind,source={directory},target=/site,readonly"),
-            *(IMAGE, "python3", "/site/app.py"),
-        )
-        harness.Visitor(port, "localhost").wait_for("version 1")
-        yield port
-    finally:
-        subprocess.run(["docker", "service", "rm", "halage-peer"], capture_output=True)
-        if not is_active:
-            subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True)
-
-
-def _docker(*arguments: str) -> None:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise harness.Failure(f"docker {' '.join(arguments[:2])}: {done.stderr.strip()}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""How fast Halage reacts: the switch to an instance that is ready, and the way back to one that is kept.
+"""How fast Halage reacts: the four figures of it, in one run.
 
 Switch: the site itself says at which moment it gave its first good answer to the probe; from there to
 the first answer of the new version that a visitor gets, who asks every 2 ms. Rollback: 4 instances,
-blue/green, from the call of `rollback` or `swap` to the first answer of the version before.
+blue/green, from the call of `rollback` or `swap` to the first answer of the version before. An instance
+that fails, in whichever way: until it is out of the balancer, the longest (benchmarks/health.py has each
+way by itself). Breach to serving: without the new instance's own boot, the longest (benchmarks/scaling.py
+has it by other periods as well).
 """
 
 import tempfile
@@ -10,9 +13,13 @@ import time
 from pathlib import Path
 
 import harness
+import health
+import scaling
 
 SWITCHES = 11
 ROLLBACKS = 10
+FAILURES = 2
+BREACHES = 3
 
 SITE = """\
 import os, time
@@ -60,11 +67,15 @@ def main() -> None:
     with harness.running_server() as server, tempfile.TemporaryDirectory(prefix="halage-sites-") as name:
         switches = _switches(server, Path(name) / "switch")
         rollbacks = _rollbacks(server, Path(name) / "back")
+        failing = health.measure_all(server, Path(name) / "failing", FAILURES)
+        _, breaches = scaling.measure(server, "breach", Path(name) / "breach", 10, BREACHES)
     harness.report(
         switch_p50_ms=harness.median(switches),
         switch_max_ms=max(switches),
+        failing_out_ms=failing["failing_out_ms"],
         rollback_ms=harness.median(rollbacks),
         rollback_max_ms=max(rollbacks),
+        breach_to_serving_s=max(breaches),
     )
 
 

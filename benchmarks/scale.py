@@ -16,11 +16,13 @@ simulation together. SCALE_DAY_S is the length of the day (86,400 s unless it is
 
 import http.client
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,9 @@ PROJECTS, INSTANCES = 40, 5
 ENVIRONMENTS = ("dev", "preprod", "live", "north", "south")
 SETTLE_S, MEASURE_S = 15.0, 30.0
 REQUESTS, REQUESTS_PER_S, VISITORS = 600, 20, 16
+STEP = 11
+"""From one request's path to the next one's. It has no divisor in common with the number of paths, so that
+all come up."""
 SMALL, LARGE, OF_EACH = 100, 1000, 10
 CONFIGURATION = f"""\
 kind = "python"
@@ -112,6 +117,7 @@ def _rest(server: harness.Server) -> dict[str, float]:
 def _ask(server: harness.Server, names: list[str]) -> dict[str, float]:
     """How long requests take, from the moment that each was planned for."""
     paths = [path for name in names for path in _paths_of(name)]
+    assert math.gcd(STEP, len(paths)) == 1
     lock, taken, times, failed = threading.Lock(), iter(range(REQUESTS)), list[float](), list[str]()
     begin, before_s = time.monotonic() + 0.2, cpu_s(server.process.pid)
 
@@ -124,7 +130,7 @@ def _ask(server: harness.Server, names: list[str]) -> dict[str, float]:
                 return
             planned = begin + number / REQUESTS_PER_S
             time.sleep(max(planned - time.monotonic(), 0.0))
-            path = paths[number * 7 % len(paths)]
+            path = paths[number * STEP % len(paths)]
             connection.request("GET", f"/api/v1/{path}", headers={"Authorization": f"Bearer {server.token}"})
             answer = connection.getresponse()
             answer.read()
@@ -149,6 +155,7 @@ def _ask(server: harness.Server, names: list[str]) -> dict[str, float]:
 
 def _paths_of(project: str) -> list[str]:
     environment = f"projects/{project}/environments/live"
+    expression = f'average(instance_memory_percent{{project="{project}",environment="live"}})'
     return [
         "projects",
         f"projects/{project}",
@@ -156,7 +163,13 @@ def _paths_of(project: str) -> list[str]:
         environment,
         f"{environment}/deployments",
         f"{environment}/releases",
+        f"{environment}/health",
+        f"{environment}/scaling",
+        f"{environment}/settings",
         f"projects/{project}/runs",
+        f"alarms?project={project}",
+        f"metrics/query?{urllib.parse.urlencode({'expression': expression})}",
+        f"logs/search?{urllib.parse.urlencode({'group': f'{project}.live/instances'})}",
     ]
 
 

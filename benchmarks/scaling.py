@@ -74,7 +74,9 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def measure(server: harness.Server, project: str, copy: Path, period: int) -> tuple[list[float], list[float]]:
+def measure(
+    server: harness.Server, project: str, copy: Path, period: int, rounds: int = ROUNDS
+) -> tuple[list[float], list[float]]:
     """Seconds from the first of many requests to an answer of a new instance: whole, and without its boot."""
     server.call("POST", "projects", {"name": project})
     toml = TOML.format(detailed=str(period == 1).lower(), target=TARGET, period=period)
@@ -83,7 +85,7 @@ def measure(server: harness.Server, project: str, copy: Path, period: int) -> tu
     working.push(server.remote(project))
     server.wait_for_run(project)
     whole, alone = [], []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         time.sleep(2.0 * period)  # what came before is in no period that counts any more
         _settle(server, project)
         # Rounds begin at different places of the tick.

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from halage.base.errors import NotFound
 from halage.compute.drivers.memory import MemoryAttached, MemoryDriver, Script
 from halage.compute.model import Limits, UnitSpec
-from halage.environment.execution.ledger import ExecutionRecord
+from halage.environment.execution.ledger import ExecutionRecord, UnderWay
 from halage.environment.execution.service import Execution
 from halage.environment.model import ExecutionWish, Outcome
 
@@ -24,6 +24,22 @@ class ScriptedExecutions:
     def ends(self) -> MemoryAttached:
         """Those of the newest."""
         return list(self.driver.attached.values())[-1]
+
+    async def list(self, project: str, name: str) -> "list[UnderWay]":
+        """Those that run, as though begun a minute after the epoch."""
+        await self.check(project, name, ExecutionWish(()))
+        return [
+            UnderWay(each.id, each.record.command, False, 2, each.record.instance_id, 60.0, "dev", 14400.0)
+            for each in self.running.values()
+            if each.record.place == (project, name) and not each._over.done()
+        ]
+
+    async def end(self, project: str, name: str, execution_id: str, *, actor: str) -> UnderWay:
+        for each in await self.list(project, name):
+            if each.id == execution_id:
+                self.finish(execution_id, 143, f"{actor} ended it")
+                return each
+        raise NotFound(f"{project} {name} has no execution {execution_id} that runs", execution=execution_id)
 
     async def check(self, project: str, name: str, wish: ExecutionWish) -> None:
         if name != "prod":
@@ -57,7 +73,7 @@ class ScriptedExecutions:
                 execution._over.set_result(Outcome(143, "its client went away"))
             del self.running[execution_id]
 
-    def end(self, execution_id: str, code: int, reason: str = "") -> None:
+    def finish(self, execution_id: str, code: int, reason: str = "") -> None:
         """Let one that waits end."""
         self.driver.end(execution_id, code)
         self.running[execution_id]._over.set_result(Outcome(code, reason))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
@@ -91,6 +92,32 @@ def test_a_person_works_in_a_shell(visitor: Visitor, server: Product) -> None:
 
 def arguments(server: Product) -> str:
     return " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in server.processes())
+
+
+def test_what_others_run_is_seen_and_ended_without_leaving_ones_own(
+    visitor: Visitor, server: Product
+) -> None:
+    opened(visitor)
+    others = server.client.execute_command("shop", "prod", ["sh", "-c", "echo begun; exec sleep 74.75"])
+    assert next(others).name == "output"
+    visitor.wait(lambda: len(visitor.all("#executions tbody tr")) == 2)
+    row = next(row for row in visitor.all("#executions tbody tr") if "sleep 74.75" in row.text)
+    assert "admin" in row.text and "a fresh instance" in row.text
+    row.find_element(By.TAG_NAME, "button").click()
+    assert [event.body["reason"] for event in others if event.name == "exit"] == ["paul ended it"]
+    visitor.wait(lambda: len(visitor.all("#executions tbody tr")) == 1)
+    visitor.find(".terminal-keys").send_keys("echo still here", Keys.ENTER)
+    visitor.wait(lambda: "\nstill here" in shown(visitor))
+
+
+def test_what_a_program_writes_is_never_read_as_html_and_asks_for_little(visitor: Visitor) -> None:
+    opened(visitor)
+    hostile = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    visitor.press(f"printf '\\033]0;{hostile}\\007{hostile}\\033[999999999I\\033[999999999b|\\n'", Keys.ENTER)
+    visitor.wait(lambda: shown(visitor).count(hostile) >= 2)
+    assert not visitor.all(".terminal img, .terminal script")
+    visitor.press("echo and on", Keys.ENTER)
+    visitor.wait(lambda: "\nand on" in shown(visitor))
 
 
 def test_a_program_that_draws(visitor: Visitor) -> None:

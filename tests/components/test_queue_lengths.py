@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,10 +13,13 @@ from halage.base.clock import SystemClock
 from halage.base.tasks import Tasks
 from halage.compute.drivers.process import ProcessDriver, ProcessSettings
 from halage.environment.control.autoscaler import Subject
-from halage.environment.control.queue_lengths import NoLength, Queues, number_in
+from halage.environment.control.queue_lengths import PATIENCE_S, NoLength, Queues, number_in
+from halage.site.model import EnvironmentPlan
 from halage.site.settings import ScalingPlan, Trigger, TriggerKind
 from tests.controlplane import PROD, Ground, control_plane, eventually, site_of
 from tests.services.environment.test_autoscaling import TypedMeasures
+
+SECRET = "correct-horse"
 
 
 def trigger(**of: str) -> Trigger:
@@ -54,7 +57,13 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Answer)
+    with answering(Answer) as found:
+        yield found
+
+
+@contextmanager
+def answering(answer: type[Answer]) -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), answer)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/length"
@@ -64,7 +73,9 @@ def url() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def queues(directory: Path) -> AsyncIterator[tuple[Queues, TypedMeasures]]:
+async def queues(
+    directory: Path, patience_s: float = PATIENCE_S
+) -> AsyncIterator[tuple[Queues, TypedMeasures]]:
     """Queues of a deployed environment whose commands run as real processes."""
     ground = Ground(directory, SystemClock())
     measures = TypedMeasures()
@@ -73,11 +84,13 @@ async def queues(directory: Path) -> AsyncIterator[tuple[Queues, TypedMeasures]]
         ProcessDriver(directory / "units", ProcessSettings()) as compute,
         Tasks() as tasks,
     ):
-        await plane.deploy_whole(site_of(variables={"WAITING": "17"}))
+        await plane.environments.create(PROD[0], [EnvironmentPlan("prod")])
+        await plane.environments.set_variable(*PROD, "KEY", SECRET, is_secret=True, actor="ada")
+        await plane.deploy_whole(site_of(variables={"WAITING": "17"}), run_id=1)
         release = ground.places.release(PROD, 1)
         release.mkdir(parents=True, exist_ok=True)
         machinery = replace(plane.environments._m, compute=compute)
-        found = Queues(machinery, measures, tasks=tasks)
+        found = Queues(machinery, measures, tasks=tasks, patience_s=patience_s)
         yield found, measures
         await found.close()
         assert await compute.list() == [], "nothing is left behind"
@@ -88,10 +101,10 @@ async def _told(found: Queues, measures: TypedMeasures, chosen: Trigger) -> tupl
     found.ask([subject(chosen)], 1000.0)
 
     async def look() -> bool:
-        return bool(measures.lengths) or found.problem(PROD, "jobs") != ""
+        return bool(measures.lengths) or found.problem(PROD, "worker", "jobs") != ""
 
     await eventually(look, "an answer")
-    return [length for _, length in measures.lengths], found.problem(PROD, "jobs")
+    return [length for _, length in measures.lengths], found.problem(PROD, "worker", "jobs")
 
 
 async def test_a_command_has_the_release_and_its_variables(tmp_path: Path) -> None:
@@ -102,12 +115,19 @@ async def test_a_command_has_the_release_and_its_variables(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [("exit 3", "its command exited with code 3"), ("echo none", "no number"), ("true", "no number")],
+    [
+        ("echo no broker >&2; exit 3", "its command exited with code 3: no broker"),
+        ("echo none", "what it says last is no number: none"),
+        ("true", "what it says last is no number"),
+        ("echo $KEY; echo at $KEY; exit 1", "with code 1: [secret] | at [secret]"),
+        ("printf %5000s x | tr ' x' ab; exit 1", "its command exited with code 1"),
+    ],
 )
 async def test_a_command_that_tells_no_length(tmp_path: Path, command: str, said: str) -> None:
     async with queues(tmp_path) as (found, measures):
         lengths, problem = await _told(found, measures, trigger(command=command))
         assert (lengths, said in problem) == ([], True), problem
+        assert SECRET not in problem and "aaa" not in problem
 
 
 async def test_a_url(tmp_path: Path, url: str) -> None:
@@ -122,6 +142,48 @@ async def test_a_url_that_does_not_answer(tmp_path: Path, url: str) -> None:
         await _told(found, measures, trigger(url=url))
 
         async def is_over() -> bool:
-            return found.problem(PROD, "jobs") == ""
+            return found.problem(PROD, "worker", "jobs") == ""
 
         await eventually(is_over, "the end of the trouble")
+
+
+class Endless(Answer):
+    """Never stops telling, and so much of it is read as a number takes."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"1" * 65536)
+
+
+async def test_an_answer_without_end_is_not_taken_in(tmp_path: Path) -> None:
+    with answering(Endless) as url:
+        async with queues(tmp_path) as (found, measures):
+            lengths, problem = await _told(found, measures, trigger(url=url))
+        assert (lengths, problem) == ([], "it answers more than 4096 bytes, which is no number")
+
+
+async def test_a_command_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    async with queues(tmp_path, patience_s=0.3) as (found, measures):
+        lengths, problem = await _told(found, measures, trigger(command="trap '' TERM; sleep 60 & wait"))
+        assert (lengths, problem) == ([], "no answer within 0.3 s")
+
+
+async def test_kinds_whose_triggers_are_called_the_same_have_a_queue_each(tmp_path: Path, url: str) -> None:
+    async with queues(tmp_path) as (found, measures):
+        both = [
+            replace(subject(trigger(url=url)), process="mailer"),
+            replace(subject(trigger(command="exit 1")), process="worker"),
+        ]
+        found.ask(both, 1000.0)
+
+        async def are_told() -> bool:
+            return bool(measures.lengths) and found.problem(PROD, "worker", "jobs") != ""
+
+        await eventually(are_told, "both answers")
+        assert found.problem(PROD, "mailer", "jobs") == ""
+        assert measures.lengths == [("mailer jobs", 42.0)]
+        found.keep_only(both[:1])
+        assert found.problem(PROD, "worker", "jobs") == "", "who is gone has no trouble"

@@ -303,3 +303,38 @@ def test_a_server_that_stops_ends_them_and_one_that_is_cut_off_leaves_them_to_th
     reasons = [event["details"]["reason"] for event in events(server, "environment:Executed")[-2:]]
     assert reasons == ["the server stopped", "the server was cut off"]
     assert server.client.show_environment(*PROD)["serving"] == 2
+
+
+def test_what_runs_is_listed_and_ended_by_another_and_the_terminal_is_as_before(
+    server: Product, shop: WorkingCopy
+) -> None:
+    person = Terminal(server, "env", "exec", *PROD, "--terminal", "--", "sh", "-c", DRAWS)
+    person.until("drawn")
+    (listed,) = server.client.list_executions(*PROD)
+    assert (listed["started_by"], listed["has_terminal"]) == ("admin", True)
+    shown = halage(server, "env", "execution", "list", *PROD).stdout.decode()
+    assert listed["id"] in shown and "fresh instance" in shown and "admin" in shown
+    nobody = halage(server, "env", "execution", "end", *PROD, "x-0")
+    assert (nobody.returncode, b"no execution x-0 that runs" in nobody.stderr) == (4, True)
+    ended = halage(server, "env", "execution", "end", *PROD, listed["id"])
+    assert (ended.returncode, b"of admin in shop prod" in ended.stdout) == (0, True)
+    assert "\x1b[?25h\x1b[?1049l" in person.until("It was ended: admin ended it.")
+    assert person.wait() != 0
+    assert halage(server, "env", "execution", "list", *PROD).stdout == b""
+
+
+DRAWS = "printf '\\033[?1049h\\033[?25ldrawn'; exec sleep 73.5"
+
+
+def test_a_client_that_is_told_to_end_leaves_the_terminal_as_it_was(
+    server: Product, shop: WorkingCopy
+) -> None:
+    person = Terminal(server, "env", "exec", *PROD, "--terminal", "--", "sh", "-c", DRAWS)
+    before = termios.tcgetattr(person.screen)[3]
+    person.until("drawn")
+    assert not termios.tcgetattr(person.screen)[3] & termios.ICANON
+    os.kill(person.pid, signal.SIGTERM)
+    person.until("\x1b[?25h\x1b[?1049l")
+    eventually(lambda: termios.tcgetattr(person.screen)[3] == before, "the terminal to be as before")
+    assert person.wait() == 128 + signal.SIGTERM
+    eventually(lambda: not executions(server), "the command to be gone")

@@ -26,8 +26,6 @@ def by(policy: str, *, instances: int = 4, canary_s: int = 2, more: str = "") ->
         toml_of(instances=instances)
         + f"""\
 detailed_monitoring = true
-[environments.prod.balancer]
-algorithm = "round_robin"
 [environments.prod.deployments]
 policy = "{policy}"
 batch = 2

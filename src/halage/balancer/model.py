@@ -11,10 +11,11 @@ class HealthCheck:
     """The running check of the balancer: an HTTP GET of `path`, healthy when 2xx or 3xx answers."""
 
     path: str = "/"
-    interval_s: float = 2.0
-    timeout_s: float = 5.0
+    interval_s: float = 0.8
+    timeout_s: float = 0.9
+    """For the answer to a check; requests of visitors have `Timeouts.request_s`."""
     rise: int = 2
-    fall: int = 3
+    fall: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Target:
     weight: int = 100
     check_path: str | None = None
     """What its check asks for; None: the path of its route. Two releases may differ in it."""
+    share: float | None = None
+    """Percent of the route's requests that it gets by lot, whatever the algorithm; None: no lot, the
+    algorithm has it in its turn. Those of a route that have one have the same. Where visitors come back
+    to the same target, the lot falls once for each visitor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class Route:
     """A target that comes (back) gets its whole share after so long."""
     most_connections: int = 0
     """To one target at once; what is more waits. 0: no limit."""
-    fails_open: bool = False
+    fails_open: bool = True
     """When no target passes its check, requests go to all of them; else the error page answers."""
     allowed: tuple[str, ...] = ()
     """Addresses and ranges (CIDR) that are answered; empty: all."""

@@ -9,6 +9,12 @@ from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target
 
 ALGORITHMS = frozenset({"roundrobin", "leastconn", "source"})
 LONGEST_S = 86400.0
+SOONER = 8
+"""Checks of a target that has just failed one, or has not passed enough, come that many times as often."""
+SOONEST_S = 0.1
+"""But not more often than so."""
+SPREAD = 0.05
+"""The time between two checks is up to that share longer or shorter, so that they do not all come at once."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
@@ -110,6 +116,22 @@ def share_sources(allowed: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, 
     return shared
 
 
+def sooner_s(check: HealthCheck) -> float:
+    """Seconds until the next check of a target that has just failed one, or has not passed enough."""
+    return min(check.interval_s, max(check.interval_s / SOONER, SOONEST_S))
+
+
+def out_within_s(check: HealthCheck, connect_s: float) -> float:
+    """The longest that a target which answers nothing may stay: it failed just behind a check that it passed.
+
+    Each check then ends by its time-out, or where not even a connection comes about by the shorter of
+    the interval and the time-out of connections; that is how HAProxy does it (`timeout check`).
+    """
+    longest_s = max(check.timeout_s, min(check.interval_s, connect_s))
+    pauses_s = check.interval_s + (check.fall - 1) * sooner_s(check)
+    return pauses_s * (1 + SPREAD) + check.fall * longest_s
+
+
 def find_target_problem(target: Target) -> str | None:
     """Why this target cannot be used; None when it can."""
     if not _NAME.fullmatch(target.id):
@@ -122,6 +144,8 @@ def find_target_problem(target: Target) -> str | None:
         return f"the path {target.check_path!r} of its check is not one"
     if not 0 <= target.weight <= 256:
         return f"the weight {target.weight} is not between 0 and 256"
+    if target.share is not None and not 0 < target.share <= 100:
+        return f"the share of {target.share:g}% is not over 0% and at most 100%"
     return None
 
 

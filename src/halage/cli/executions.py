@@ -1,4 +1,4 @@
-"""`halage env exec` and `halage env shell`: a command, or a shell, run once in an environment."""
+"""`halage env exec`, `shell`, `execution`: a command or a shell run once in an environment, and what runs."""
 
 import contextlib
 import os
@@ -7,18 +7,21 @@ import signal
 import sys
 import termios
 import threading
+import time
 import tty
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from halage.base.errors import Invalid
 from halage.cli import terminal
+from halage.cli.drawing import Drawing
 from halage.cli.environments import Environment, Project
 from halage.cli.exits import FAILED
 from halage.cli.leaving import Leaving
 from halage.cli.session import session_of
+from halage.cli.words import duration, local, moment
 
 if TYPE_CHECKING:
     from halage.client.shell import Shell
@@ -78,6 +81,47 @@ def shell(
     _run(context, project, environment, (), instance, limit, _is_terminal())
 
 
+def list_(context: typer.Context, project: Project, environment: Environment) -> None:
+    """List the commands and shells that run in an environment: who, what, where, since when."""
+    session = session_of(context)
+    with session.connect() as client:
+        found = client.list_executions(project, environment)
+    session.show(
+        ("id", "who", "what", "where", "release", "since", "for"),
+        [_row(each) for each in found],
+        found,
+        empty=f"Nobody runs a command or a shell in {project} {environment}.",
+    )
+
+
+def _row(execution: dict[str, Any]) -> tuple[str, ...]:
+    began = moment(execution["started_at"])
+    lasted = time.time() - began.timestamp() if began is not None else 0.0
+    return (
+        execution["id"],
+        execution["started_by"],
+        execution["command"],
+        execution["instance"] or "fresh instance",
+        f"v{execution['release_number']}",
+        local(execution["started_at"]),
+        duration(lasted),
+    )
+
+
+def end(
+    context: typer.Context,
+    project: Project,
+    environment: Environment,
+    execution: Annotated[str, typer.Argument(help="The execution's id, such as x-3f9k2m.")],
+) -> None:
+    """End a command or a shell, whoever began it."""
+    session = session_of(context)
+    with session.connect() as client:
+        ended = client.end_execution(project, environment, execution)
+    words = f"{ended['command']} of {ended['started_by']} in {project} {environment} is ended."
+    session.tell(f"{execution}: {words}", ended)
+
+
 def _run(
     context: typer.Context,
     project: str,
@@ -104,13 +148,22 @@ def _run(
 
 def _talk(talk: "Shell", with_terminal: bool) -> None:
     """Carry input there and output here until the command has ended."""
+    drawing = Drawing()
     with _resizes() as resized:
         typed = _send_terminal if with_terminal else _send_input
         threading.Thread(target=typed, args=(talk, resized), daemon=True).start()
-        for number, data in talk.outputs():
-            stream = sys.stdout.buffer if number == _STDOUT else sys.stderr.buffer
-            stream.write(data)
-            stream.flush()
+        try:
+            for number, data in talk.outputs():
+                if with_terminal:
+                    drawing.watch(data)
+                _write(sys.stdout.buffer if number == _STDOUT else sys.stderr.buffer, data)
+        finally:
+            _write(sys.stdout.buffer, drawing.undo())
+
+
+def _write(stream: BinaryIO, data: bytes) -> None:
+    stream.write(data)
+    stream.flush()
 
 
 def _send_input(talk: "Shell", _resized: int) -> None:
@@ -130,8 +183,12 @@ def _send_terminal(talk: "Shell", resized: int) -> None:
             size = _size()
             talk.resize(size["columns"], size["rows"])
         if 0 in ready:
-            data = leaving.pass_on(os.read(0, _PIECE))
-            if leaving.is_wanted:
+            try:
+                typed = os.read(0, _PIECE)
+            except OSError:
+                typed = b""
+            data = leaving.pass_on(typed)
+            if leaving.is_wanted or not typed:  # without input: the terminal was hung up
                 os.kill(os.getpid(), signal.SIGINT)
                 return
             if data and not talk.write(data):
@@ -154,11 +211,17 @@ def _resizes() -> Iterator[int]:
 def _raw() -> Iterator[None]:
     """The terminal gives every key as it is pressed, Ctrl-C too, and shows none of them itself."""
     before = termios.tcgetattr(0)
+    ended = signal.signal(signal.SIGTERM, _leave)  # by default it would leave the terminal as it is
     tty.setraw(0)
     try:
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGTERM, ended)
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _is_terminal() -> bool:

@@ -191,6 +191,13 @@ ENVIRONMENTS.add_typer(
         ],
     )
 )
+ENVIRONMENTS.add_typer(
+    _group(
+        "execution",
+        "Executions: commands and shells that run in an environment now.",
+        [("list", executions.list_), ("end", executions.end)],
+    )
+)
 # Their output is that of what they run.
 ENVIRONMENTS.command("exec")(executions.exec_)
 ENVIRONMENTS.command("shell")(executions.shell)

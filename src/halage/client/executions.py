@@ -6,12 +6,23 @@ from urllib.parse import quote
 
 from halage.client.connection import Connection, StreamEvent
 
+Document = dict[str, Any]
+
 if TYPE_CHECKING:
     from halage.client.shell import Shell
 
 
 class ExecutionCalls(Connection):
     """Part of the client."""
+
+    def list_executions(self, project: str, environment: str) -> list[Document]:
+        """The commands and shells that run there now."""
+        return list(self._ask("GET", f"{_environment(project, environment)}/executions"))
+
+    def end_execution(self, project: str, environment: str, execution: str) -> Document:
+        """End one of them."""
+        path = f"{_environment(project, environment)}/executions/{quote(execution, safe='')}/end"
+        return dict(self._ask("POST", path))
 
     def execute_command(
         self,

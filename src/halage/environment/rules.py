@@ -18,8 +18,6 @@ BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Wait before the n-th restart in a row of an instance that dies; the last one from then on."""
 STEADY_S = 60.0
 """An instance that served for so long starts again at the beginning of the back-off."""
-FULL_WEIGHT = 100
-"""Of every instance but the canaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ class InstanceFacts:
     """For how long it has failed its check, or flapped; None: it does not."""
     taken_out: TakenOut | None = None
     """That a person wants it out of the balancer."""
-    weight: int = FULL_WEIGHT
-    """Its share of requests beside others, as the balancer was last told."""
+    share: float | None = None
+    """Percent of all requests that it gets by lot, as the balancer was last told; None: its turn."""
     check: str = ""
     """Its last check by the balancer, in words."""
     is_protected: bool = False
@@ -179,10 +177,11 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Tell the balancer to send requests to the instance, by its weight beside others."""
+    """Tell the balancer to send requests to the instance: in its turn, or a share of all by lot."""
 
     instance_id: str
-    weight: int = FULL_WEIGHT
+    share: float | None = None
+    """Percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,16 +286,18 @@ def _protected(situation: Situation) -> set[int | None]:
     return {deployment.previous_release_id}
 
 
-def keep(situation: Situation, weight_of: Callable[[InstanceFacts], int]) -> list[Action]:
+def keep(situation: Situation, share_of: Callable[[InstanceFacts], float | None]) -> list[Action]:
     """What holds at any time: launch what is recorded, replace what died, tell the balancer."""
     protected = _protected(situation)
     actions: list[Action] = []
     for instance in situation.instances:
-        actions += _keep_one(situation, instance, instance.release_id in protected, weight_of(instance))
+        actions += _keep_one(situation, instance, instance.release_id in protected, share_of(instance))
     return actions
 
 
-def _keep_one(situation: Situation, instance: InstanceFacts, is_protected: bool, weight: int) -> list[Action]:
+def _keep_one(
+    situation: Situation, instance: InstanceFacts, is_protected: bool, share: float | None
+) -> list[Action]:
     state = instance.state
     if state is InstanceState.STOPPING:
         return [] if instance.is_ending else [End(instance.id)]
@@ -308,8 +309,8 @@ def _keep_one(situation: Situation, instance: InstanceFacts, is_protected: bool,
         return _start_one(situation, instance) if is_protected else []
     if instance.died is not None or not instance.is_known:
         return _replace_dead(situation, instance, is_protected)
-    if state is InstanceState.SERVING and (instance.in_balancer, instance.weight) != ("serving", weight):
-        return [Route(instance.id, weight)]
+    if state is InstanceState.SERVING and (instance.in_balancer, instance.share) != ("serving", share):
+        return [Route(instance.id, share)]
     if state is InstanceState.DRAINING and instance.in_balancer != "draining":
         return [Drain(instance.id)]
     return []

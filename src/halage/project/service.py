@@ -68,7 +68,7 @@ class Projects:
 
     async def list(self, visible: Collection[str] | None = None) -> Sequence[Project]:
         """Projects by name; `visible` None means all."""
-        rows = await self._database.run(store.project_rows_with_site)
+        rows = await self._database.run(store.project_rows_with_kind)
         return [_shown(row) for row in rows if visible is None or row.name in visible]
 
     async def show(self, name: str) -> Overview:
@@ -97,12 +97,11 @@ class Projects:
         await self._database.run(store.delete_project, name, actor)
 
     async def _project(self, name: str) -> Project:
-        rows = await self._database.run(store.project_rows_with_site, name)
+        rows = await self._database.run(store.project_rows_with_kind, name)
         if not rows:
             raise NoSuchProject(f"there is no project {name}", project=name)
         return _shown(rows[0])
 
 
 def _shown(row: Any) -> Project:
-    kind = row.site["kind"] if row.site else None
-    return Project(row.name, kind, row.created_at, row.created_by)
+    return Project(row.name, row.kind, row.created_at, row.created_by)

@@ -30,16 +30,19 @@ def project_row(tx: Transaction, name: str) -> Row[Any] | None:
     return tx.execute(select(projects_table).where(projects_table.c.name == name)).one_or_none()
 
 
-def project_rows_with_site(tx: Transaction, name: str | None = None) -> list[Row[Any]]:
-    """All projects by name (or one, if it is there), each with the `site` of its last commit that has one."""
+def project_rows_with_kind(tx: Transaction, name: str | None = None) -> list[Row[Any]]:
+    """All projects by name (or one, if it is there), each with the `kind` of its last commit that has one.
+
+    The kind alone: a site is a document of many kilobytes, and a list has one for each project.
+    """
     latest = (
-        select(runs_table.c.site)
+        select(runs_table.c.site["kind"].as_string())
         .where(runs_table.c.project == projects_table.c.name, runs_table.c.site.is_not(None))
         .order_by(runs_table.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    query = select(projects_table, latest.label("site")).order_by(projects_table.c.name)
+    query = select(projects_table, latest.label("kind")).order_by(projects_table.c.name)
     if name is not None:
         query = query.where(projects_table.c.name == name)
     return list(tx.execute(query))

@@ -216,8 +216,18 @@ class BalancerTable(GroupTable):
     """How long a request may wait for an instance that has room."""
     most_connections: int = Field(default=0, ge=0, le=100_000)
     """To one instance at once; more wait in the queue. 0: no limit."""
-    all_unhealthy: settings.AllUnhealthy = Field(default=settings.AllUnhealthy.ERROR_PAGE, strict=False)
-    """When no instance passes its check: `error_page`, or `fail_open`, which asks them all the same."""
+    all_unhealthy: settings.AllUnhealthy = Field(default=settings.AllUnhealthy.FAIL_OPEN, strict=False)
+    """When no instance passes its check: `fail_open` asks them all the same, `error_page` asks none."""
+
+
+class LogTable(GroupTable):
+    """How long its lines are kept: whichever is reached first, and never longer than on the server."""
+
+    makes = settings.LogPlan
+    keep_days: float | None = Field(default=None, ge=0.01, le=3650, strict=False)
+    """Lines that are older go."""
+    keep_mib: int | None = Field(default=None, ge=1, le=2**24)
+    """With more, compressed, the oldest go; what its instances print and its access log together."""
 
 
 class NetworkTable(GroupTable):
@@ -237,13 +247,13 @@ class HealthTable(Table):
 
     path: UrlPath = "/"
     """Asked by GET; an answer of 2xx or 3xx is well."""
-    interval: Seconds = Field(default=2.0, ge=0.1, le=300)
+    interval: Seconds = Field(default=0.8, ge=0.1, le=300)
     """Time between two checks."""
-    timeout: Seconds = Field(default=5.0, ge=0.1, le=300)
-    """An answer that takes longer has failed."""
+    timeout: Seconds = Field(default=0.9, ge=0.1, le=300)
+    """A check whose answer takes longer has failed; requests of visitors have `request_timeout`."""
     rise: int = Field(default=2, ge=1, le=20)
     """Passed checks in a row until it is well again."""
-    fall: int = Field(default=3, ge=1, le=20)
+    fall: int = Field(default=2, ge=1, le=20)
     """Failed checks in a row until it is taken out."""
     warn_errors_percent: Share = Field(default=1.0)
     """The share of 5xx from which on the environment is yellow."""
@@ -331,6 +341,8 @@ class EnvironmentTable(Table):
     """How many instances there are, and what changes that."""
     processes: Annotated[dict[str, ProcessTable], BeforeValidator(check_kinds)] = {}
     """Kinds of processes beside `web`, by name."""
+    logs: LogTable = LogTable()
+    """How long its lines are kept."""
     deployments: DeploymentTable = DeploymentTable()
     """How a release takes the place of another."""
     balancer: BalancerTable = BalancerTable()

@@ -8,6 +8,7 @@ from halage.site.settings import (
     BalancerPlan,
     DeploymentPlan,
     HealthRules,
+    LogPlan,
     NetworkPlan,
     Notification,
     ProcessKind,
@@ -72,10 +73,10 @@ class HealthPlan:
     """How an instance shows that it is well: an HTTP GET answered with 2xx or 3xx."""
 
     path: str = "/"
-    interval_s: float = 2.0
-    timeout_s: float = 5.0
+    interval_s: float = 0.8
+    timeout_s: float = 0.9
     rise: int = 2
-    fall: int = 3
+    fall: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class EnvironmentPlan:
     scaling: ScalingPlan = ScalingPlan()
     processes: tuple[ProcessKind, ...] = ()
     """Kinds of processes beside `web`, which the environment's own type and number are of."""
+    logs: LogPlan = LogPlan()
     deployments: DeploymentPlan = DeploymentPlan()
     balancer: BalancerPlan = BalancerPlan()
     network: NetworkPlan = NetworkPlan()

@@ -100,6 +100,18 @@ class ProcessKind:
         return self.instances if self.scaling is None else self.scaling.within(self.instances)
 
 
+# -- 3. software (the commands stay in RunPlan)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlan:
+    """How long the lines that its instances print and its access log are kept: whichever is reached first."""
+
+    keep_days: float | None = None
+    keep_mib: int | None = None
+    """Compressed, both together. None: the server's limits alone, which hold beside these."""
+
+
 # -- 4. deployments
 
 
@@ -205,7 +217,7 @@ class BalancerPlan:
     """How long a request may wait for an instance."""
     most_connections: int = 0
     """To one instance at once; more wait in the queue. 0: no limit."""
-    all_unhealthy: AllUnhealthy = AllUnhealthy.ERROR_PAGE
+    all_unhealthy: AllUnhealthy = AllUnhealthy.FAIL_OPEN
 
 
 # -- 6. network

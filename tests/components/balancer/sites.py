@@ -63,6 +63,8 @@ class Site:
     name: str
     port: int
     health: int = 200
+    is_hung: bool = False
+    """Checks are accepted and never answered."""
     requests: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     connections: int = 0
@@ -119,6 +121,8 @@ class Site:
         path = head.split()[1]
         if "user-agent: Halage-check" in head:
             self.checks.append(head)
+            if self.is_hung:
+                await asyncio.sleep(3600)
             writer.write(
                 f"HTTP/1.1 {self.health} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
             )
@@ -136,7 +140,8 @@ class Site:
             self.asked.set()
             await self.slow.wait()
         body = f"{self.name}\n{head}"
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        status = "500 Broken" if path == "/broken" else "200 OK"
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         await writer.drain()
         return True
 

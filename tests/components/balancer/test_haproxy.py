@@ -16,7 +16,7 @@ from halage.balancer.errors import BalancerRefused
 from halage.balancer.model import HealthCheck, Route, TargetState, TargetStatus
 from tests.components.balancer.sites import Load, Site, read_answer, visit
 
-QUICK = HealthCheck(path="/up", interval_s=0.1, timeout_s=5.0, rise=1, fall=2)
+QUICK = HealthCheck(path="/up", interval_s=0.1, rise=1, fall=2)
 SHOP = Route("shop.prod", ("shop.localhost", "www.shop.localhost"), QUICK)
 
 
@@ -70,7 +70,7 @@ async def test_site_without_healthy_target_says_so(
     driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
 ) -> None:
     one, _ = sites
-    await open_shop(driver)
+    await driver.apply([replace(SHOP, fails_open=False)])
     answer = await visit(free_port)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert "No healthy instance of shop.localhost" in answer.body
@@ -121,7 +121,7 @@ async def test_check_asks_for_the_path_as_the_site(
     await until(lambda: one.checks)
     assert one.checks[-1].startswith("GET /up HTTP/1.1")
     assert "host: shop.localhost\r\n" in one.checks[-1]
-    applied = await driver.apply([Route(SHOP.name, SHOP.hosts, HealthCheck("/other", 0.1, 5.0, 1, 2))])
+    applied = await driver.apply([Route(SHOP.name, SHOP.hosts, replace(QUICK, path="/other"))])
     assert not applied.reloaded
     await until(lambda: one.checks[-1].startswith("GET /other HTTP/1.1"))
 

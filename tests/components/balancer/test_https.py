@@ -18,7 +18,7 @@ from halage.balancer.drivers.haproxy.process import find_process
 from halage.balancer.model import Certificate, HealthCheck, Https, Route
 from tests.components.balancer.sites import Load, Site, visit
 
-QUICK = HealthCheck(path="/up", interval_s=0.1, timeout_s=5.0, rise=1, fall=2)
+QUICK = HealthCheck(path="/up", interval_s=0.1, rise=1, fall=2)
 SHOP = Route("shop.prod", ("shop.localhost", "www.shop.localhost"), QUICK)
 BLOG = Route("blog.prod", ("blog.localhost",), QUICK)
 AUTHORITY = make_authority("Tests", time.time())

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+
+import pytest
 
 from halage.balancer.drivers.haproxy import HAProxyDriver
 from halage.balancer.model import HealthCheck, Route, TargetState, TargetStatus, Timeouts
 from tests.components.balancer.sites import Answer, Load, Site, visit
 
-QUICK = HealthCheck(path="/up", interval_s=0.1, timeout_s=5.0, rise=1, fall=2)
+QUICK = HealthCheck(path="/up", interval_s=0.1, rise=1, fall=2)
 SHOP = Route("shop.prod", ("shop.localhost",), QUICK)
 
 
@@ -79,15 +82,48 @@ async def test_weights_share_the_requests(
     assert 15 <= counts["two"] <= 25
 
 
-async def test_least_connections_keeps_no_share_of_requests_that_end_at_once(
-    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
+@pytest.mark.parametrize("algorithm", ["leastconn", "roundrobin", "source"])
+async def test_a_share_by_lot_is_kept_by_every_algorithm(
+    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int, algorithm: str
 ) -> None:
-    """Why a canary asks for round robin: idle targets take turns there, whatever their weights are."""
     one, two = sites
-    await serve(driver, replace(SHOP, algorithm="leastconn"), one)
-    await driver.add("shop.prod", replace(two.target, weight=11))
-    counts = Counter([name_of(await visit(free_port)) for _ in range(100)])
-    assert counts["two"] > 20, "a tenth would be its share"
+    await serve(driver, replace(SHOP, algorithm=algorithm), one)
+    await driver.add("shop.prod", replace(two.target, share=10))
+    async with Load(free_port, "shop.localhost").coming() as load:
+        await load.more(2500)
+        counts = Counter({site.name: len(site.requests) for site in sites})
+        (_, status) = await driver.status()
+        assert status.state is TargetState.UP
+        # What is drawn by chance: 10% of 2,500 is within 4 standard deviations (15 each) of 250.
+        assert 190 / 2500 <= counts["two"] / counts.total() <= 310 / 2500
+        await driver.add("shop.prod", two.target)
+        await driver.drain("shop.prod", "one")
+        await load.more(200)
+        before = len(one.requests)
+        await load.more(200)
+    assert load.failures == []
+    assert len(one.requests) == before
+
+
+async def test_several_draw_their_shares_and_one_that_fails_draws_none(
+    driver: HAProxyDriver, sites: tuple[Site, Site], free_ports: Callable[[int], list[int]], free_port: int
+) -> None:
+    async with Site("three", free_ports(1)[0]) as three:
+        await serve(driver, SHOP, sites[0])
+        for canary in (sites[1], three):
+            await driver.add("shop.prod", replace(canary.target, share=20))
+        async with Load(free_port, "shop.localhost").coming() as load:
+            await load.more(1500)
+            drawn = [len(site.requests) for site in (sites[1], three)]
+            assert all(220 <= number <= 380 for number in drawn), "300, and 5 standard deviations of 16"
+            sites[1].health = 500
+            async with asyncio.timeout(20):
+                while (await driver.status())[1].state is not TargetState.DOWN:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            failing = len(sites[1].requests)
+            await load.more(300)
+        assert load.failures == []
+        assert len(sites[1].requests) <= failing + 8, "but for what was under way"
 
 
 # -- stickiness
@@ -141,6 +177,31 @@ async def test_stickiness_comes_and_goes_without_a_reload(
     assert "set-cookie" in (await visit(free_port)).headers
     assert not (await driver.apply([SHOP])).reloaded
     assert "set-cookie" not in (await visit(free_port)).headers
+
+
+async def test_each_visitor_draws_a_lot_once_and_stays_where_it_fell(
+    driver: HAProxyDriver, sites: tuple[Site, Site], free_port: int
+) -> None:
+    """Those too who came before, and were led to the others."""
+    one, two = sites
+    await serve(driver, replace(SHOP, is_sticky=True), one)
+    known = (await visit(free_port)).headers["set-cookie"].partition(";")[0]
+    await driver.add("shop.prod", replace(two.target, share=40))
+    for begin in ("", f"Cookie: {known}\r\n"):
+        drawn = []
+        for _ in range(150):
+            first = await visit(free_port, headers=begin)
+            cookie = first.headers["set-cookie"].partition(";")[0]
+            again = await visit(free_port, headers=f"Cookie: {cookie}\r\n")
+            assert name_of(again) == name_of(first)
+            assert "set-cookie" not in again.headers
+            drawn.append(name_of(first))
+        assert 30 <= drawn.count("two") <= 90, "60, and 5 standard deviations of 6"
+    # It is over: the new one serves everybody, and no old cookie leads anywhere else.
+    await driver.add("shop.prod", two.target)
+    await driver.drain("shop.prod", "one")
+    last = await visit(free_port, headers=f"Cookie: {known}\r\n")
+    assert (name_of(last), last.headers["set-cookie"].partition(";")[0]) == ("two", "halage_instance=two")
 
 
 # -- times and limits

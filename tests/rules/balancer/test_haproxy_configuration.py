@@ -1,10 +1,12 @@
 from halage.balancer.drivers.haproxy.configuration import (
     HOSTS_MAP,
     HTTPS_MAP,
+    LOTS_MAP,
     NAMES_MAP,
     PATHS_MAP,
     RESTRICTED_MAP,
     ROUTES_MAP,
+    SHARES_MAP,
     SOURCES_MAP,
     STICKY_MAP,
     STUCK_MAP,
@@ -22,7 +24,7 @@ SHOP = Route("shop.prod", ("shop.example", "www.example"), HealthCheck("/up", 0.
 BLOG = Route("blog.prod", ("blog.example",))
 
 
-PASSIVE = "observe layer7 error-limit 5 on-error fastinter"
+PASSIVE = "observe layer7 error-limit 3 on-error fastinter"
 
 
 def layout() -> Layout:
@@ -49,9 +51,12 @@ def test_slot_holds_what_cannot_change_at_run_time_and_its_servers() -> None:
         "timeout tunnel 3600000ms",
         "timeout check 1500ms",
     ]
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         f"server one 127.0.0.1:80 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 100",
         f"server two [::1]:81 check inter 500ms fastinter 100ms fall 4 rise 1 {PASSIVE} weight 5 disabled",
+        # The second ones are for when no first one is up: the default is to fail open.
+        "server one:open 127.0.0.1:80 backup weight 100",
+        "server two:open [::1]:81 backup weight 5 disabled",
     ]
 
 
@@ -89,8 +94,25 @@ def test_maps_lead_from_hosts_to_slots_and_from_targets_to_checks() -> None:
         NAMES_MAP: {shop: "shop.example", blog: "blog.example"},
         ROUTES_MAP: {shop: "shop.prod", blog: "blog.prod"},
         **{name: {} for name in (HTTPS_MAP, RESTRICTED_MAP, SOURCES_MAP, STICKY_MAP, STUCK_MAP)},
+        **{name: {} for name in (SHARES_MAP, LOTS_MAP)},
     }
     assert render_files(layout(), PLACE)[HOSTS_MAP].splitlines()[0] == f"shop.example {shop}"
+
+
+def test_who_gets_a_share_by_lot_holds_lots_and_has_no_turn() -> None:
+    shop = layout().places["shop.prod"]
+    canaries = layout()
+    for name in ("three", "four"):
+        canaries = canaries.with_target("shop.prod", Placed(Target(name, "127.0.0.3", 80, share=12.5)))
+    gone = Placed(Target("five", "127.0.0.4", 80, share=12.5), is_draining=True)
+    canaries = canaries.with_target("shop.prod", gone)
+    maps = render_maps(canaries)
+    assert maps[SHARES_MAP] == {shop: "125000"}
+    assert maps[LOTS_MAP] == {f"{shop}/0": "three", f"{shop}/1": "four"}
+    text = render_configuration(canaries, PLACE)
+    assert "server three 127.0.0.3:80" in text
+    without_turn = {line.split()[1] for line in text.splitlines() if line.endswith(" weight 0")}
+    assert without_turn == {"three", "three:open", "four", "four:open"}
 
 
 def test_one_route_alone_can_be_tried() -> None:

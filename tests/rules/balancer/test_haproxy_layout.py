@@ -136,7 +136,10 @@ def test_layout_of_an_earlier_halage_is_read() -> None:
     }
     layout = layout_from_document(earlier, lambda _: None)
     assert (layout.form, layout.doors, layout.is_secure) == (2, "", False)
-    assert layout.routes == {"shop.prod": replace(SHOP, algorithm="roundrobin")}
+    check = HealthCheck(interval_s=2.0, timeout_s=5.0, fall=3)
+    former = replace(SHOP, health=check, algorithm="roundrobin", fails_open=False)
+    assert layout.routes == {"shop.prod": former}
+    assert not layout.slots["s0001"].fails_open
     assert layout.targets == {"shop.prod": {"one": Placed(ONE)}}
 
 

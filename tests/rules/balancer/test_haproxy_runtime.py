@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from halage.balancer.drivers.haproxy.figures import Counters, Figures
 from halage.balancer.drivers.haproxy.layout import Placed
 from halage.balancer.drivers.haproxy.runtime import (
@@ -12,7 +14,7 @@ from halage.balancer.drivers.haproxy.runtime import (
 from halage.balancer.drivers.haproxy.statuses import last_check
 from halage.balancer.model import Route, Target
 
-ROUTE = Route("shop.prod", ("shop.example",))
+ROUTE = Route("shop.prod", ("shop.example",), fails_open=False)
 ONE = Target("one", "127.0.0.1", 80)
 UP = Server("127.0.0.1", 80, 100, is_off=False, is_draining=False)
 DRAINING = Server("127.0.0.1", 80, 100, is_off=False, is_draining=True)
@@ -57,8 +59,8 @@ def test_map_is_brought_to_what_is_wanted() -> None:
 
 def test_missing_server_is_added_ready_and_checked() -> None:
     assert server_commands("s1", {"one": Placed(ONE)}, {}, ROUTE) == [
-        "add server s1/one 127.0.0.1:80 check inter 2000ms fastinter 250ms fall 3 rise 2 "
-        "observe layer7 error-limit 5 on-error fastinter weight 100 "
+        "add server s1/one 127.0.0.1:80 check inter 800ms fastinter 100ms fall 2 rise 2 "
+        "observe layer7 error-limit 3 on-error fastinter weight 100 "
         "pool-purge-delay 5s pool-max-conn -1",
         "enable health s1/one",
         "set server s1/one state ready",
@@ -83,6 +85,18 @@ def test_server_is_drained_brought_back_and_corrected() -> None:
         "set server s1/one addr 127.0.0.9 port 81",
         "set server s1/one weight 7",
     ]
+
+
+def test_server_that_gets_a_share_by_lot_has_no_weight_once_it_is_known() -> None:
+    drawn = {"one": Placed(replace(ONE, share=10))}
+    assert server_commands("s1", drawn, {}, ROUTE)[-2:] == [
+        "set server s1/one state ready",
+        "set server s1/one weight 0",
+    ]
+    assert server_commands("s1", drawn, {"one": UP}, ROUTE) == ["set server s1/one weight 0"]
+    known = {"one": replace(UP, weight=0)}
+    assert server_commands("s1", drawn, known, ROUTE) == []
+    assert server_commands("s1", {"one": Placed(ONE)}, known, ROUTE) == ["set server s1/one weight 100"]
 
 
 def test_server_that_is_not_wanted_is_taken_away() -> None:

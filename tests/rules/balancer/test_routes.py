@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halage.balancer.model import Certificate, HealthCheck, Https, Route, Target, Timeouts
-from halage.balancer.rules import covers, find_route_problem, find_target_problem, judge, share_sources
+from halage.balancer.rules import (
+    covers,
+    find_route_problem,
+    find_target_problem,
+    judge,
+    out_within_s,
+    share_sources,
+)
+from halage.environment.routing import route_of
+from halage.site.model import EnvironmentPlan
 
 SHOP = Route("shop.prod", ("shop.example",))
 
@@ -61,6 +70,8 @@ def test_host_names_that_are_usable(host: str) -> None:
         Target("a", "127.0.0.1", 0),
         Target("a", "127.0.0.1", 65536),
         Target("a", "127.0.0.1", 80, weight=257),
+        Target("a", "127.0.0.1", 80, share=0.0),
+        Target("a", "127.0.0.1", 80, share=101.0),
     ],
 )
 def test_unusable_target_is_refused(target: Target) -> None:
@@ -147,3 +158,27 @@ def test_narrowest_range_holds_everyone_who_allows_an_address(
     assert set(found) == {
         name for name, nets in allowed.items() if any(address in ipaddress.ip_network(net) for net in nets)
     }
+
+
+@pytest.mark.parametrize(
+    ("check", "connect_s", "seconds"),
+    [
+        # Just behind a passed check, then two that end by the time-out, an eighth of the interval apart.
+        (HealthCheck(), 2.0, 0.945 + 2 * 0.9),
+        # Where not even a connection comes about, the interval ends a check.
+        (HealthCheck(timeout_s=0.1), 2.0, 0.945 + 2 * 0.8),
+        (HealthCheck(timeout_s=0.1), 0.3, 0.945 + 2 * 0.3),
+        (HealthCheck(interval_s=2.0, timeout_s=5.0, fall=3), 2.0, 2.5 * 1.05 + 15.0),
+    ],
+)
+def test_longest_that_one_which_answers_nothing_may_stay(
+    check: HealthCheck, connect_s: float, seconds: float
+) -> None:
+    assert out_within_s(check, connect_s) == pytest.approx(seconds)
+
+
+def test_whatever_fails_is_out_within_three_seconds_by_default() -> None:
+    assert out_within_s(HealthCheck(), Timeouts().connect_s) <= 3.0
+    plan = EnvironmentPlan("prod")
+    check = route_of(("shop", "prod"), plan, "halage.test", None)
+    assert (check.health, check.timeouts, check.fails_open) == (HealthCheck(), Timeouts(), True)

@@ -146,6 +146,10 @@ def test_the_instance_that_made_most_errors_is_to_blame() -> None:
     nobody = derive(Signs(1, 1, [replace(UP, recent=Requests(100, 0))], recent=Requests(130, 30)))
     assert nobody.summary.endswith(", 30 of them reached no instance")
     assert nobody.causes[0].instance is None
+    gone = derive(
+        Signs(1, 1, [replace(UP, recent=Requests(100, 0))], recent=Requests(130, 30), gone_errors=20)
+    )
+    assert gone.summary.endswith(", 20 of them by instances that are gone")
 
 
 def test_one_bad_instance_among_many_is_seen_though_the_whole_is_well() -> None:

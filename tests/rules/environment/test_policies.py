@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.decide import decide, strategy_for
-from halage.environment.rollout.strategy import canary_weight, choose_policy, size_of, strategy_of
+from halage.environment.rollout.strategy import canaries_of, choose_policy, size_of, strategy_of
 from halage.environment.rules import Answers, CreateInstance, Halt, LookAgain, Route
 from halage.site.settings import Batch, CanaryPlan, DeploymentPlan, Policy
 from tests.rules.environment.world import NEW, OLD, World
@@ -18,7 +18,7 @@ PLAN = DeploymentPlan(batch=Batch(count=2), canary=CanaryPlan(percent=10, durati
 
 
 @pytest.mark.parametrize("policy", ALL)
-@pytest.mark.parametrize("wanted", [2, 3, 4, 7])
+@pytest.mark.parametrize("wanted", [1, 2, 3, 4, 7])
 def test_each_policy_ends_whole_and_never_serves_with_fewer_than_it_promises(
     policy: Policy, wanted: int
 ) -> None:
@@ -131,16 +131,29 @@ def test_a_canary_gets_its_share_for_its_time_and_is_judged() -> None:
     world.history.clear()
     world.deploy(NEW, policy=Policy.CANARY, plan=PLAN)
     begin = world.now
-    weights = []
+    shares = []
     while world.finished is None:
         world.step()
-        weights += [a.weight for a in world.history if isinstance(a, Route)]
+        shares += [a.share for a in world.history if isinstance(a, Route)]
         world.history.clear()
         if not world.happen():
             world.now += 1
-    assert weights[0] == 44, "one canary of weight 44 beside four of 100 gets 10%"
-    assert set(weights[1:]) == {100}
+    assert shares[0] == 10, "one canary of four gets all of the 10%"
+    assert set(shares[1:]) == {None}
     assert world.now - begin >= 60
+
+
+def test_a_canary_of_one_instance_is_judged_beside_the_old_one() -> None:
+    world = _running(1)
+    _until_canaries_serve(world, CanaryPlan(10, duration_s=60))
+    begin = world.now
+    while world.now - begin < 59:
+        world.step()
+        world.happen()
+        world.now += 1
+        assert [each.share for each in world.serving()] == [None, 10]
+    world.settle()
+    assert world.finished is DeploymentState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -364,13 +377,36 @@ def test_a_batch_is_a_number_or_a_share_rounded_up(batch: Batch, wanted: int, si
     assert size_of(batch, wanted) == size
 
 
-@pytest.mark.parametrize(
-    ("percent", "canaries", "others"), [(10, 1, 4), (1, 1, 1), (25, 1, 4), (50, 2, 4), (5, 1, 20)]
-)
-def test_the_weight_of_a_canary_is_its_share(percent: float, canaries: int, others: int) -> None:
-    weight = canary_weight(percent, canaries, others)
-    share = 100 * weight * canaries / (weight * canaries + 100 * others)
-    assert share == pytest.approx(percent, rel=0.02)
+@pytest.mark.parametrize(("percent", "wanted", "each"), [(10, 4, 10), (50, 4, 25), (25, 8, 12.5), (5, 1, 5)])
+def test_several_canaries_have_the_share_together(percent: float, wanted: int, each: float) -> None:
+    world = _running(wanted)
+    _until_canaries_serve(world, CanaryPlan(percent, duration_s=60))
+    assert {canary.share for canary in world.serving(NEW)} == {each}
+    assert {old.share for old in world.serving(OLD)} == {None}
+
+
+def test_a_canary_that_goes_back_never_gets_more_than_its_share() -> None:
+    world = _running(4)
+    _until_canaries_serve(world, CanaryPlan(10, duration_s=60))
+    assert world.deployment is not None
+    world.deployment = replace(world.deployment, failure="stopped by ada")
+    world.history.clear()
+    world.settle()
+    assert world.finished is DeploymentState.ROLLED_BACK
+    assert not any(isinstance(action, Route) for action in world.history)
+
+
+def test_a_canary_alone_answers_everybody() -> None:
+    world = _running(1)
+    _until_canaries_serve(world, CanaryPlan(10, duration_s=60))
+    (old,) = world.serving(OLD)
+    world.change(old.id, is_up=False, check="L4CON")
+    world.step()
+    assert [canary.share for canary in world.serving(NEW)] == [None]
+    world.change(old.id, is_up=True)
+    world.step()
+    world.step()
+    assert [canary.share for canary in world.serving(NEW)] == [10]
 
 
 def test_who_goes_back_has_no_canary_and_a_first_release_nothing_to_be_careful_of() -> None:
@@ -396,6 +432,14 @@ def _creations_by_step(world: World) -> list[int]:
 
 def _to_end(world: World) -> None:
     while world.finished is None:
+        world.step()
+        world.happen()
+
+
+def _until_canaries_serve(world: World, canary: CanaryPlan) -> None:
+    """Begin a canary; each of its instances serves, and gets what it shall of the requests."""
+    world.deploy(NEW, policy=Policy.CANARY, plan=replace(PLAN, canary=canary))
+    while len(world.serving(NEW)) < canaries_of(canary.percent, world.wanted):
         world.step()
         world.happen()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from halage.environment.rollout.refusals import Proposal, find_refusals
-from halage.site.settings import Algorithm, Batch, CanaryPlan, DeploymentPlan, Policy
+from halage.site.settings import Batch, CanaryPlan, DeploymentPlan, Policy
 
 PROPOSAL = Proposal(Policy.ROLLING_ADDITIONAL, DeploymentPlan(), 4, 900.0, "/")
 
@@ -38,10 +38,6 @@ def test_what_can_be_kept_is_not_refused(policy: Policy) -> None:
         (
             replace(PROPOSAL, policy=Policy.CANARY, plan=DeploymentPlan(canary=CanaryPlan(percent=60))),
             "at most 50% of the requests, not 60%",
-        ),
-        (
-            replace(PROPOSAL, policy=Policy.CANARY, algorithm=Algorithm.LEAST_CONNECTIONS),
-            "cannot be kept by the algorithm least_connections",
         ),
         (
             replace(PROPOSAL, policy=Policy.CANARY, plan=DeploymentPlan(canary=CanaryPlan(duration_s=900))),

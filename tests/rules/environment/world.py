@@ -152,8 +152,8 @@ class World:
                     instance_id, self.instances[instance_id].release_id, InstanceState.STARTING
                 )
                 self.instances[instance_id] = replace(blank, restart_at=at, strikes=strikes, since=self.now)
-            case Route(instance_id, weight):
-                self.change(instance_id, in_balancer="serving", weight=weight)
+            case Route(instance_id, share):
+                self.change(instance_id, in_balancer="serving", share=share)
             case BeginBatch(number):
                 self.note(batch=number)
             case Judged(verdict):

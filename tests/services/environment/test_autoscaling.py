@@ -40,8 +40,8 @@ class TypedMeasures:
         self.without.append(without)
         return {name: Reading((self.values.get(name),), self.problem) for name in questions}
 
-    def note_queue(self, place: Place, trigger: str, at: float, length: float) -> None:
-        self.lengths.append((trigger, length))
+    def note_queue(self, place: Place, process: str, trigger: str, at: float, length: float) -> None:
+        self.lengths.append((f"{process} {trigger}", length))
 
     def traffic(self, place: Place, start: float, end: float) -> list[tuple[float, float]]:
         return [(start + i * 60, 6000.0) for i in range(int((end - start) / 60))]

@@ -90,13 +90,13 @@ async def test_a_release_that_never_answers_is_rolled_back_and_the_message_names
 
 
 async def test_the_probe_asks_as_a_visitor_would(ground: Ground) -> None:
-    plan = EnvironmentPlan("prod", health=HealthPlan(path="/up", timeout_s=2.5))
+    plan = EnvironmentPlan("prod", health=HealthPlan(path="/up", timeout_s=7.5))
     async with control_plane(ground) as plane:
         await plane.deploy_whole(site_of(plan=plan, run=RunPlan(start="serve", boot_timeout_s=7)))
     (probe,) = ground.prober.probes
     spec = ground.spec_of("i-")
     assert probe.url == f"http://{spec.environment['HOST']}:{spec.environment['PORT']}/up"
-    assert (probe.host, probe.timeout_s, probe.boot_timeout_s) == ("shop.halage.test", 2.5, 7)
+    assert (probe.host, probe.timeout_s, probe.boot_timeout_s) == ("shop.halage.test", 7.5, 7)
 
 
 async def test_a_unit_that_cannot_be_started_fails_the_deployment_at_once(ground: Ground) -> None:

@@ -187,6 +187,36 @@ async def test_so_many_at_once_and_no_more(ground: Ground) -> None:
         assert units_of(ground) == []
 
 
+async def test_those_under_way_are_listed_and_anyone_who_may_ends_them(ground: Ground) -> None:
+    async with deployed(ground) as (plane, executions):
+        chosen = (await plane.environments.show(*PROD)).instances[1].id
+        shell = ExecutionWish((), instance=chosen, terminal=TerminalSize(80, 24), limit_s=60.0)
+        words = ExecutionWish(("mysql", "-phunter2"))
+        async with (
+            executions.run(*PROD, words, actor="ada") as first,
+            executions.run(*PROD, shell, actor="bob") as second,
+        ):
+            listed = await executions.list(*PROD)
+            assert {(e.id, e.started_by, e.command, e.instance, e.has_terminal) for e in listed} == {
+                (first.id, "ada", "mysql '-p[secret]'", None, False),
+                (second.id, "bob", "a shell", chosen, True),
+            }
+            await plane.deploy_whole(site_of(instances=2), run_id=2)
+            await plane.deploy_whole(site_of(instances=2), run_id=3)
+            await second.over()  # with its instance
+            assert [(e.id, e.release_number) for e in await executions.list(*PROD)] == [(first.id, 1)]
+            with pytest.raises(NotFound, match="no execution x-nobody that runs"):
+                await executions.end(*PROD, "x-nobody", actor="eve")
+            with pytest.raises(NoSuchEnvironment):
+                await executions.end(SHOP, "nowhere", first.id, actor="eve")
+            assert (await executions.end(*PROD, first.id, actor="eve")).command == "mysql '-p[secret]'"
+            assert await first.over() == Outcome(143, "eve ended it")
+            assert await executions.list(*PROD) == []
+        asked = next(e for e in await ground.entries() if e.action == "environment:EndExecution")
+        assert (asked.actor, asked.details["execution"]) == ("eve", first.id)
+        assert (asked.details["started_by"], asked.project) == ("ada", SHOP)
+
+
 async def test_the_server_that_stops_ends_them(ground: Ground) -> None:
     async with (
         deployed(ground) as (_, executions),

@@ -272,6 +272,51 @@ async def test_one_that_is_replaced_leaves_once_the_other_serves(ground: Ground)
         assert (await watched.plane.environments.show(*PROD)).health.status is HealthStatus.INFO
 
 
+async def test_one_that_is_put_back_beside_the_one_in_its_place_serves_and_the_surplus_drains(
+    ground: Ground,
+) -> None:
+    async with _watched(ground) as watched:
+        environments = watched.plane.environments
+        out, other = watched.ids()
+        await watched.clock.advance(60)  # who is made next is made later
+        await environments.take_out(*PROD, out, replace=True, actor="ada")
+        await watched.is_out(out)
+        (stand_in,) = set(watched.ids()) - {out, other}
+        ground.balancer.calls.clear()
+        await environments.put_back(*PROD, out, actor="ada")
+
+        async def has_two() -> bool:
+            return sorted(watched.ids()) == sorted([out, other])
+
+        await eventually(has_two, "as many as are wanted: the one that was put back, and not its stand-in")
+        await watched.plane.is_serving(["1", "1"])
+        mine = [(verb, target) for verb, _, target in ground.balancer.calls if target in (out, stand_in)]
+        assert mine == [("add", out), ("drain", stand_in), ("remove", stand_in)]
+        assert (await environments.show(*PROD)).health.status is HealthStatus.OK
+        await watched.look_for(90)
+        assert len(watched.ids()) == 2
+
+
+async def test_one_that_is_put_back_before_it_has_left_never_left(ground: Ground) -> None:
+    async with _watched(ground) as watched:
+        out, other = watched.ids()
+        ground.prober.answers.clear()
+        await watched.plane.environments.take_out(*PROD, out, replace=True, actor="ada")
+
+        async def three_run() -> bool:
+            return len(watched.ids()) == 3
+
+        await eventually(three_run, "the one in its place")
+        await watched.plane.environments.put_back(*PROD, out, actor="ada")
+        ground.prober.answers.set()
+
+        async def has_two() -> bool:
+            return sorted(watched.ids()) == sorted([out, other])
+
+        await eventually(has_two, "the ones of before")
+        assert ground.visitors_reach() == ["1", "1"]
+
+
 async def test_one_that_is_out_outlives_deployments_and_restarts_and_ends_when_it_is_put_back(
     ground: Ground,
 ) -> None:

@@ -1,7 +1,8 @@
 """What scaling reads from the store: within its own environment, without who warms up, and why not."""
 
-from halage.environment.autoscaling.presets import PRESETS, expression_problem
+from halage.environment.autoscaling.presets import PRESETS, expression_of, expression_problem
 from halage.environment.control.measures import Question, StoredMeasures
+from halage.site.settings import Trigger, TriggerKind
 from tests.metrics import MemoryMetrics
 
 AT = 1_700_000_000 // 60 * 60
@@ -71,6 +72,8 @@ def test_what_cannot_be_read_says_why() -> None:
 
 def test_the_length_of_a_queue_is_a_metric() -> None:
     _, measures = _measures()
-    measures.note_queue(PROD, "jobs", AT - 10, 7.0)
-    question = Question('average(environment_queue_length{trigger="jobs"} by ())', 10, 1)
+    measures.note_queue(PROD, "mailer", "jobs", AT - 10, 7.0)
+    measures.note_queue(PROD, "worker", "jobs", AT - 10, 70.0)
+    trigger = Trigger("jobs", TriggerKind.QUEUE, target=10)
+    question = Question(expression_of(trigger, "mailer"), 10, 1)
     assert _one(measures, question) == (7.0,)

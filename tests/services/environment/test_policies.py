@@ -184,8 +184,8 @@ async def test_a_canary_that_answers_worse_goes_back_and_says_by_how_much(ground
             "the canary is worse: 15.00% of its 200 requests failed, 0.00% of the release before"
             " (1% more are allowed)"
         )
-        weights = {target.weight for target in ground.balancer.serving("shop.prod")}
-        assert weights == {100}
+        shares = {target.share for target in ground.balancer.serving("shop.prod")}
+        assert shares == {None}
         report = await plane.environments.report(deployment.id)
         assert report.before == Served(1800, 0, 10.0, 35.0, 80.0)
 

@@ -120,7 +120,7 @@ async def test_input_goes_in_and_is_told_to_be_taken(world: World) -> None:
         assert await socket.next() == {"event": "taken", "bytes": 5}
         assert await socket.next() == {"event": "taken", "bytes": 5}
         socket.say(event="end_input")
-        scripted(world).end("x-1", 137, "its time of 60 s was over")
+        scripted(world).finish("x-1", 137, "its time of 60 s was over")
         assert await socket.next() == {
             "event": "exit",
             "exit_code": 137,
@@ -193,7 +193,7 @@ async def test_the_server_that_stops_says_so(world: World) -> None:
         world.services.stopping.set()
         async with asyncio.timeout(30):
             await execution._left.wait()
-        scripted(world).end("x-1", 143, execution._reason)
+        scripted(world).finish("x-1", 143, execution._reason)
         assert (await socket.next())["reason"] == "the server stopped"
         assert await socket.next() == 1001
 
@@ -206,6 +206,52 @@ async def test_a_right_that_ends_ends_the_command(world: World, monkeypatch: pyt
         problem = await socket.next()
         assert (problem["status"], await socket.next()) == (403, 1008)
     assert scripted(world).left
+
+
+async def test_a_right_that_ends_before_anything_was_asked_for_begins_nothing(world: World) -> None:
+    async with opened(world, command=["wait"]) as socket:
+        await socket.next()
+    socket = Socket(world, authorization=f"Bearer {world.tokens['dev']}")
+    async with Tasks() as tasks:
+        tasks.start(socket.live(), "socket")
+        assert (await socket.next())["type"] == "websocket.accept"
+        await world.services.access.set_member("shop", "dev", Role.VIEWER, "admin")
+        socket.say(command=["wait"])
+        problem = await socket.next()
+        assert (problem["status"], await socket.next()) == (403, 1008)
+    assert len(scripted(world).wishes) == 1
+
+
+async def test_who_asks_for_nothing_is_sent_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Conversation, "patience_s", 0.01)
+    socket = Socket(world, authorization=f"Bearer {world.tokens['dev']}")
+    async with Tasks() as tasks:
+        tasks.start(socket.live(), "socket")
+        assert (await socket.next())["type"] == "websocket.accept"
+        assert "Nothing was asked for" in (await socket.next())["detail"]
+        assert await socket.next() == 1008
+
+
+async def test_what_runs_is_listed_and_can_be_ended(world: World) -> None:
+    async with opened(world, command=["wait"]) as socket:
+        await socket.next()
+        for user in ("viewer", "dev"):
+            async with world.client(user) as client:
+                (shown,) = (await client.get(f"/api/v1{PATH}/executions")).json()
+                assert (shown["id"], shown["command"], shown["started_by"]) == ("x-1", "a command", "dev")
+                assert (shown["instance"], shown["release_number"]) == (None, 2)
+                assert shown["started_at"] == "1970-01-01T00:01:00Z"
+        ends = f"/api/v1{PATH}/executions/x-1/end"
+        async with world.client("viewer") as client:
+            assert (await client.post(ends)).status_code == 403
+        async with world.client("dev") as client:
+            assert (await client.post(f"/api/v1{PATH}/executions/x-2/end")).status_code == 404
+            assert (await client.post(f"/api/v1{PATH}/executions/..%2Fx/end")).status_code in (404, 422)
+            assert (
+                await client.post("/api/v1/projects/hidden/environments/prod/executions/x-1/end")
+            ).status_code == 404
+            assert (await client.post(ends)).status_code == 202
+        assert (await socket.next())["reason"] == "dev ended it"
 
 
 async def test_who_may_not_is_refused_before_anything_begins(world: World) -> None:

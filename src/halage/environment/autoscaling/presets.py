@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from halage.environment.autoscaling.model import WEB
 from halage.monitor.metrics.reading import read_expression
 from halage.site.settings import Trigger, TriggerKind
 
@@ -33,10 +34,11 @@ PRESETS = MappingProxyType(
 )
 
 
-def expression_of(trigger: Trigger) -> str:
-    """The expression whose value the trigger looks at."""
+def expression_of(trigger: Trigger, process: str = WEB) -> str:
+    """The expression whose value the trigger of a kind of process looks at."""
     if trigger.kind is TriggerKind.QUEUE:
-        return f'average(environment_queue_length{{trigger="{trigger.name}"}} by ())'
+        own = f'process="{process}",trigger="{trigger.name}"'
+        return f"average(environment_queue_length{{{own}}} by ())"
     preset = PRESETS.get(trigger.expression)
     return preset.expression if preset is not None else trigger.expression
 

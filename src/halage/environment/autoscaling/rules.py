@@ -11,6 +11,9 @@ from halage.environment.autoscaling.timetable import limits_at
 from halage.environment.autoscaling.wishes import wish_of
 from halage.site.settings import ScalingPlan
 
+SET_BACK_S = 60.0
+"""A clock that goes back by less is being corrected: nothing comes up again for that (seconds)."""
+
 
 def is_active(plan: ScalingPlan) -> bool:
     """Whether there is anything that could change the number."""
@@ -33,7 +36,7 @@ def decide(plan: ScalingPlan, planned: int, memory: Memory, standing: Standing, 
         warm=standing.warm,
         warming=standing.warming,
     )
-    if (sized := _scheduled(limits, memory)) is not None:
+    if (sized := _scheduled(limits, memory, standing.now)) is not None:
         if sized != wanted:
             return _go(plan, base, sized, sized, Cause.SCHEDULE, limits.size_name)
         base = replace(base, cause=Cause.SCHEDULE, by=limits.size_name)
@@ -56,11 +59,15 @@ def remember(memory: Memory, decision: Decision, now: float) -> Memory:
     return memory if sized_at == memory.sized_at else replace(memory, sized_at=sized_at)
 
 
-def _scheduled(limits: Limits, memory: Memory) -> int | None:
-    """The number that the schedule sets now, once for each time that it comes up."""
+def _scheduled(limits: Limits, memory: Memory, now: float) -> int | None:
+    """The number that the schedule sets now, once for each time that it comes up.
+
+    What came up later than now did so before the clock was set back, and comes up again.
+    """
     if limits.size is None or limits.sized_at is None:
         return None
-    if memory.sized_at is not None and limits.sized_at <= memory.sized_at:
+    is_future = memory.sized_at is not None and memory.sized_at > now + SET_BACK_S
+    if memory.sized_at is not None and limits.sized_at <= memory.sized_at and not is_future:
         return None
     return min(max(limits.size, limits.minimum), limits.maximum)
 

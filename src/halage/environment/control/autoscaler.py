@@ -73,8 +73,12 @@ class QueueLengths(Protocol):
         """Begin to ask for those that are not being asked for; returns at once."""
         ...
 
-    def problem(self, place: Place, trigger: str) -> str:
+    def problem(self, place: Place, process: str, trigger: str) -> str:
         """Why the length of a trigger's queue is not known, in words; empty when it is."""
+        ...
+
+    def keep_only(self, subjects: Iterable[Subject]) -> None:
+        """Forget the troubles of all but these."""
         ...
 
 
@@ -145,18 +149,20 @@ class Autoscaler:
             there = {(each.place, each.process) for each in self._subjects}
             self._latest = {key: latest for key, latest in self._latest.items() if key in there}
             self._said = {key: said for key, said in self._said.items() if key in there}
+            if self._queues is not None:
+                self._queues.keep_only(self._subjects)
             self._version = version
         return self._subjects
 
     def _read(self, facts: Sequence[_Facts], at: float) -> list[Mapping[str, Reading]]:
         return [
-            self._measures.read(each.subject.place, questions_of(each.subject.plan), at, each.cold)
+            self._measures.read(each.subject.place, questions_of(each.subject), at, each.cold)
             for each in facts
         ]
 
     async def _judge(self, facts: _Facts, readings: Mapping[str, Reading], at: float) -> None:
         subject = facts.subject
-        told = {name: self._explained(subject.place, name, each) for name, each in readings.items()}
+        told = {name: self._explained(subject, name, each) for name, each in readings.items()}
         standing = replace(facts.standing, now=self._m.clock.now(), readings=told)
         decision = decide(subject.plan, subject.planned, facts.memory, standing, subject.least)
         key = (subject.place, subject.process)
@@ -170,9 +176,11 @@ class Autoscaler:
             self._said[key] = (decision.kind, decision.cause, decision.by)
             self._tell(subject, decision)
 
-    def _explained(self, place: Place, trigger: str, reading: Reading) -> Reading:
+    def _explained(self, subject: Subject, trigger: str, reading: Reading) -> Reading:
         """The reading, which says why a queue's length is missing where that is known."""
-        problem = self._queues.problem(place, trigger) if self._queues is not None else ""
+        if self._queues is None:
+            return reading
+        problem = self._queues.problem(subject.place, subject.process, trigger)
         return replace(reading, problem=problem) if problem and reading.problem else reading
 
     def _is_news(self, key: tuple[Place, str], decision: Decision) -> bool:
@@ -205,13 +213,16 @@ class Autoscaler:
         self._environments.wake(subject.place)
 
 
-def questions_of(plan: ScalingPlan) -> dict[str, Question]:
-    """What the triggers of a plan want to know, by their names."""
+def questions_of(subject: Subject) -> dict[str, Question]:
+    """What the triggers of a subject want to know, by their names."""
     return {
         trigger.name: Question(
-            expression_of(trigger), max(1, round(trigger.period_s)), periods_of(trigger), idle_of(trigger)
+            expression_of(trigger, subject.process),
+            max(1, round(trigger.period_s)),
+            periods_of(trigger),
+            idle_of(trigger),
         )
-        for trigger in plan.triggers
+        for trigger in subject.plan.triggers
     }
 
 
@@ -264,7 +275,8 @@ def facts_of(tx: Transaction, subject: Subject) -> _Facts | None:
     out = [row for row in instances if row.taken_out]
     held = [row for row in out if row.release_id == environment.current_release_id]
     serving = [row for row in instances if row.state == InstanceState.SERVING and not row.taken_out]
-    cold = {row.id for row in serving if tx.now - row.since < subject.plan.warm_up_s}
+    # One that serves since later than now does so since before the clock was set back: it is warm.
+    cold = {row.id for row in serving if 0 <= tx.now - row.since < subject.plan.warm_up_s}
     booting = {row.id for row in instances if row.state in _BOOTING}
     standing = Standing(
         now=tx.now,

@@ -307,7 +307,7 @@ class EnvironmentController:
             is_up=status is None or status.state is TargetState.UP,
             failing_for_s=failing_for(seen.course, self._m.clock.monotonic()),
             taken_out=taken_out_of(row),
-            weight=seen.weight,
+            share=seen.share,
             check=status.last_check if status is not None else "",
             is_protected=bool(row.is_protected),
         )

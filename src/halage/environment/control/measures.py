@@ -55,7 +55,7 @@ class Measures(Protocol):
         """
         ...
 
-    def note_queue(self, place: Place, trigger: str, at: float, length: float) -> None:
+    def note_queue(self, place: Place, process: str, trigger: str, at: float, length: float) -> None:
         """Keep the length of a queue, as the trigger's command or URL told it. Raises MetricsFull."""
         ...
 
@@ -77,9 +77,10 @@ class StoredMeasures:
             self._reader.without = without
             return {name: self._answer(place, question, at) for name, question in questions.items()}
 
-    def note_queue(self, place: Place, trigger: str, at: float, length: float) -> None:
+    def note_queue(self, place: Place, process: str, trigger: str, at: float, length: float) -> None:
         """Keep the length of a queue."""
-        key = SeriesKey.of(QUEUE_LENGTH, project=place[0], environment=place[1], trigger=trigger)
+        own = {"project": place[0], "environment": place[1], "process": process}
+        key = SeriesKey.of(QUEUE_LENGTH, **own, trigger=trigger)
         self._writer.write(at, TICK_S, [Sample(key, Kind.GAUGE, length)])
 
     def traffic(self, place: Place, start: float, end: float) -> Sequence[tuple[float, float]]:

@@ -7,7 +7,7 @@ what cannot be asked has no value, and a metric without a value takes no instanc
 import asyncio
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpx
@@ -19,12 +19,14 @@ from halage.base.ids import new_id
 from halage.base.tasks import Tasks
 from halage.environment.control.autoscaler import Subject
 from halage.environment.control.measures import Measures
-from halage.environment.instances.launch import process_of, unit_of
+from halage.environment.instances.launch import Seat, process_of, unit_of
 from halage.environment.instances.seats import take_seat
 from halage.environment.machinery import Machinery
+from halage.environment.records import orders
 from halage.environment.routing import route_name
 from halage.environment.tables import store
 from halage.environment.tables.store import Place
+from halage.monitor.logs.masking import Mask
 from halage.site.settings import Trigger, TriggerKind
 
 PATIENCE_S = 8.0
@@ -33,21 +35,28 @@ UNIT = "q-"
 """What the units begin with that ask for lengths."""
 _GRACE_S = 1.0
 _MOST_BYTES = 4096
+"""Of an answer, or of what a command printed last."""
+_TOLD_LINES, _TOLD_CHARACTERS = 3, 300
+"""Of what a command printed last, when it tells no length."""
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 log = structlog.get_logger()
-Key = tuple[Place, str]
+Key = tuple[Place, str, str]
+"""Whose queue: the environment, the kind of process, the trigger."""
 
 
 class Queues:
     """Asks once for each tick, each queue by itself; one that does not answer holds up no other."""
 
-    def __init__(self, machinery: Machinery, measures: Measures, *, tasks: Tasks) -> None:
+    def __init__(
+        self, machinery: Machinery, measures: Measures, *, tasks: Tasks, patience_s: float = PATIENCE_S
+    ) -> None:
         self._m = machinery
+        self._patience_s = patience_s
         self._measures = measures
         self._tasks = tasks
         self._asked: set[Key] = set()
         self._troubles: dict[Key, str] = {}
-        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=PATIENCE_S)
+        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=patience_s)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -60,28 +69,33 @@ class Queues:
                 await self._m.compute.stop(unit.id, _GRACE_S)
                 await self._m.compute.remove(unit.id)
 
-    def problem(self, place: Place, trigger: str) -> str:
+    def problem(self, place: Place, process: str, trigger: str) -> str:
         """Why the length of a trigger's queue is not known, in words; empty when it is."""
-        return self._troubles.get((place, trigger), "")
+        return self._troubles.get((place, process, trigger), "")
+
+    def keep_only(self, subjects: Iterable[Subject]) -> None:
+        """Forget the troubles of all but these."""
+        there = {_key(each, trigger) for each in subjects for trigger in each.plan.triggers}
+        self._troubles = {key: words for key, words in self._troubles.items() if key in there}
 
     def ask(self, subjects: Sequence[Subject], at: float) -> None:
         """Begin to ask for those that are not being asked for; returns at once."""
         for subject in subjects:
             for trigger in subject.plan.triggers:
-                key = (subject.place, trigger.name)
+                key = _key(subject, trigger)
                 if trigger.kind is TriggerKind.QUEUE and key not in self._asked:
                     self._asked.add(key)
                     work = self._ask(subject, trigger, at)
                     self._tasks.start(work, f"queue {trigger.name} {route_name(subject.place)}")
 
     async def _ask(self, subject: Subject, trigger: Trigger, at: float) -> None:
-        key = (subject.place, trigger.name)
+        key = _key(subject, trigger)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 length = await self._length(subject, trigger)
-            await asyncio.to_thread(self._measures.note_queue, subject.place, trigger.name, at, length)
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, HalageError, OSError) as error:
-            self._begin_trouble(key, _words_of(error))
+            await asyncio.to_thread(self._measures.note_queue, *key, at, length)
+        except Exception as error:  # whatever a site's own command or URL brings about stops nothing else
+            self._begin_trouble(key, self._words_of(error))
         else:
             self._end_trouble(key)
         finally:
@@ -89,13 +103,23 @@ class Queues:
 
     async def _length(self, subject: Subject, trigger: Trigger) -> float:
         if trigger.url is not None:
-            answer = await self._client.get(trigger.url, headers={"user-agent": "halage-queue"})
-            if answer.status_code != 200:
-                raise NoLength(f"it answered {answer.status_code}")
-            return number_in(answer.text[:_MOST_BYTES])
+            return await self._get(trigger.url)
         if trigger.command is not None:
             return await self._run(subject, trigger.command)
         raise NoLength("it names no command and no url")
+
+    async def _get(self, url: str) -> float:
+        """Read the number of an answer of a few bytes; of a longer one no more is taken in than that."""
+        async with self._client.stream("GET", url, headers={"user-agent": "halage-queue"}) as answer:
+            if answer.status_code != 200:
+                raise NoLength(f"it answered {answer.status_code}")
+            body = b""
+            async for part in answer.aiter_raw(_MOST_BYTES):
+                body += part
+                if len(body) > _MOST_BYTES:
+                    raise NoLength(f"it answers more than {_MOST_BYTES} bytes, which is no number")
+        # What it says is not told: that it is no number could be all that one may know of this address.
+        return number_in(body.decode(errors="replace"))
 
     async def _run(self, subject: Subject, command: str) -> float:
         """Run the command in the release that is current, and read the number that it prints last."""
@@ -119,8 +143,29 @@ class Queues:
             await asyncio.shield(self._m.compute.remove(unit_id))
             self._m.places.forget_private(subject.place, unit_id)
         if exit_.code != 0:
-            raise NoLength(f"its command {exit_}")
-        return number_in(output.data.decode(errors="replace"))
+            raise NoLength(f"its command {exit_}{await self._told(subject.place, seat, output.data)}")
+        try:
+            return number_in(output.data.decode(errors="replace"))
+        except NoLength as error:
+            told = await self._told(subject.place, seat, output.data)
+            raise NoLength(f"{error.message}{told}") from error
+
+    async def _told(self, place: Place, seat: Seat, output: bytes) -> str:
+        """Its last lines, without the secrets of its release and of now."""
+        sealed = {each.value for each in seat.configuration.variables.values() if each.is_secret}
+        sealed |= set(await self._m.database.run(orders.secrets_of, place[0]))
+        # Whole lines, before they are cut: half a secret would not be found any more.
+        if len(output) >= _MOST_BYTES:
+            output = output.partition(b"\n")[2]
+        hidden = Mask(self._m.sealer.open(each) for each in sealed).apply(output)
+        lines = [line.strip() for line in hidden.decode(errors="replace").splitlines() if line.strip()]
+        told = " | ".join(lines[-_TOLD_LINES:])[-_TOLD_CHARACTERS:]
+        return f": {told}" if told else ""
+
+    def _words_of(self, error: BaseException) -> str:
+        if isinstance(error, TimeoutError | httpx.TimeoutException):
+            return f"no answer within {self._patience_s:g} s"
+        return str(error) or type(error).__name__
 
     def _begin_trouble(self, key: Key, reason: str) -> None:
         if key not in self._troubles:
@@ -138,6 +183,10 @@ class NoLength(HalageError):
     """The length of the queue is not known."""
 
 
+def _key(subject: Subject, trigger: Trigger) -> Key:
+    return subject.place, subject.process, trigger.name
+
+
 def number_in(text: str) -> float:
     """The number on the last line that is not empty. Raises NoLength where that is something else."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -151,9 +200,3 @@ def _current(tx: Transaction, place: Place) -> Any | None:
     if environment is None or environment.current_release_id is None:
         return None
     return store.release_row(tx, environment.current_release_id)
-
-
-def _words_of(error: BaseException) -> str:
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return f"no answer within {PATIENCE_S:g} s"
-    return str(error) or type(error).__name__

@@ -108,8 +108,8 @@ class Steps:
                 await self._move(book.instance(instance_id), state, reason)
             case Restart(instance_id):
                 await self._restart(place, book.instance(instance_id), action)
-            case Route(instance_id, weight):
-                await self._route(place, book.instance(instance_id), weight, book)
+            case Route(instance_id, share):
+                await self._route(place, book.instance(instance_id), share, book)
             case Drain(instance_id):
                 await self._m.balancer.drain(route_name(place), instance_id)
                 self._fleet.observe(copy_of(book.instance(instance_id))).in_balancer = "draining"
@@ -348,14 +348,14 @@ class Steps:
         await self._m.database.run(ledger.restart, row, action.at, action.strikes, action.reason)
         await self._fleet.stop(copy_of(row), RESTART_GRACE_S)
 
-    async def _route(self, place: Place, row: Any, weight: int, book: ledger.Book) -> None:
+    async def _route(self, place: Place, row: Any, share: float | None, book: ledger.Book) -> None:
         start = self._m.clock.monotonic()
         # Old and new instances are checked by the path of their own release.
         plan = Configuration.from_document(book.releases[row.release_id].configuration).plan(place[1])
-        target = Target(row.id, row.address, row.port, weight, check_path=plan.health.path)
+        target = Target(row.id, row.address, row.port, check_path=plan.health.path, share=share)
         await self._m.balancer.add(route_name(place), target)
         seen = self._fleet.observe(copy_of(row))
-        seen.in_balancer, seen.weight = "serving", weight
+        seen.in_balancer, seen.share = "serving", share
         elapsed = self._m.clock.monotonic() - start
         deployment_id = book.deployment.id if book.deployment is not None else row.deployment_id
         await self._m.database.run(store.add_phase, deployment_id, "route", elapsed)

@@ -4,6 +4,7 @@ One look asks the balancer once, for all. Between two looks HAProxy's own checks
 of the balancer; what is derived here is the status, its history, and when an instance is replaced.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 3.0
 """No status is older than that, and than what a look takes."""
+BEFORE_OTHERS = 10
+"""Environments that are looked at in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ class HealthWatcher:
         statuses = await self._statuses()
         self._controller.vitals.look(row for standing in standings for row in standing.instances)
         changes = []
-        for standing in standings:
+        for number, standing in enumerate(standings):
+            if number % BEFORE_OTHERS == 0:
+                await asyncio.sleep(0)  # requests that came meanwhile go first
             mine = statuses.get(route_name(standing.place), {}) if statuses is not None else None
             if mine is not None and self._note_courses(standing, mine):
                 self._controller.wake(standing.place)

@@ -8,7 +8,7 @@ from halage.base.errors import Conflict, NotFound
 from halage.environment.errors import NothingDeployed
 from halage.environment.model import ExecutionWish, InstanceState, Outcome
 from halage.environment.records import orders
-from halage.environment.tables import execution_store
+from halage.environment.tables import execution_store, store
 from halage.environment.tables.store import Place
 
 MOST_AT_ONCE = 10
@@ -22,6 +22,22 @@ class Aim:
     place: Place
     release: Any
     instance: Any | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """One that runs, as people see it."""
+
+    id: str
+    command: str
+    """Its words without what is secret in them; `a shell` for one."""
+    has_terminal: bool
+    release_number: int
+    instance: str | None
+    """None: a fresh instance."""
+    started_at: float
+    started_by: str
+    limit_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +106,46 @@ def begin(tx: Transaction, record: ExecutionRecord) -> None:
         instance=record.instance_id,
         has_terminal=record.has_terminal,
     )
+
+
+def under_way(tx: Transaction, place: Place) -> list[UnderWay]:
+    """Those of an environment that run, oldest first. Raises NoSuchEnvironment."""
+    orders.rows_of(tx, place)
+    rows = execution_store.execution_rows(tx, place)
+    releases = store.releases_by_id(tx, (row.release_id for row in rows))
+    return [
+        UnderWay(
+            id=row.id,
+            command=row.command,
+            has_terminal=row.has_terminal,
+            release_number=releases[row.release_id].number,
+            instance=row.instance_id,
+            started_at=row.started_at,
+            started_by=row.started_by,
+            limit_s=row.limit_s,
+        )
+        for row in rows
+    ]
+
+
+def ask_to_end(tx: Transaction, place: Place, execution_id: str, actor: str) -> UnderWay:
+    """Record that somebody wants it ended. Raises NoSuchEnvironment, NotFound."""
+    found = next((each for each in under_way(tx, place) if each.id == execution_id), None)
+    if found is None:
+        raise NotFound(
+            f"{place[0]} {place[1]} has no execution {execution_id} that runs: it may have ended already",
+            execution=execution_id,
+        )
+    tx.record(
+        "environment:EndExecution",
+        actor=actor,
+        subject=_subject(*place),
+        project=place[0],
+        execution=found.id,
+        command=found.command,
+        started_by=found.started_by,
+    )
+    return found
 
 
 def end(tx: Transaction, record: ExecutionRecord, outcome: Outcome, elapsed_s: float) -> None:

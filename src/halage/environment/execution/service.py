@@ -20,7 +20,7 @@ from halage.compute.errors import NoSuchUnit
 from halage.compute.model import Exit, UnitSpec
 from halage.environment.configuration import Configuration
 from halage.environment.execution import ledger as execution_ledger
-from halage.environment.execution.ledger import Aim, ExecutionRecord
+from halage.environment.execution.ledger import Aim, ExecutionRecord, UnderWay
 from halage.environment.execution.spoken import spoken
 from halage.environment.instances.fleet import copy_of
 from halage.environment.instances.launch import Seat, one_off_of, unit_of
@@ -61,6 +61,13 @@ class Execution:
         """How it ended, once nothing of it is left."""
         return await asyncio.shield(self._over)
 
+    def refuse(self, problem: HalageError) -> None:
+        """It never began."""
+        if not self._over.done():
+            self._over.set_result(Outcome(None, problem.message))
+        self._begun.set_exception(problem)
+        self._begun.exception()  # looked at, should nobody wait any more
+
     def leave(self, reason: str) -> None:
         """Nobody wants it any more: it is ended. Idempotent."""
         if not self._left.is_set():
@@ -99,6 +106,18 @@ class Executions:
         self._limit_of(wish)
         await self._m.database.run(execution_ledger.aim_of, (project, name), wish)
 
+    async def list(self, project: str, name: str) -> Sequence[UnderWay]:
+        """Those of an environment that run, oldest first. Raises NoSuchEnvironment."""
+        return await self._m.database.run(execution_ledger.under_way, (project, name))
+
+    async def end(self, project: str, name: str, execution_id: str, *, actor: str) -> UnderWay:
+        """End one, whoever began it: it gets GRACE_S. Raises NoSuchEnvironment, NotFound."""
+        place = (project, name)
+        found = await self._m.database.run(execution_ledger.ask_to_end, place, execution_id, actor)
+        if (execution := self._running.get(execution_id)) is not None:
+            execution.leave(f"{actor} ended it")
+        return found
+
     @asynccontextmanager
     async def run(
         self, project: str, name: str, wish: ExecutionWish, *, actor: str
@@ -133,7 +152,6 @@ class Executions:
                 actor=actor,
             )
         )
-        await self._m.database.run(execution_ledger.begin, execution.record)
         self._running[execution.id] = execution
         self._tasks.start(self._live(execution, aim, wish), f"execution {execution.id}")
         try:
@@ -165,13 +183,16 @@ class Executions:
     async def _live(self, execution: Execution, aim: Aim, wish: ExecutionWish) -> None:
         start = self._m.clock.monotonic()
         try:
+            await self._m.database.run(execution_ledger.begin, execution.record)
+        except HalageError as error:
+            self._running.pop(execution.id, None)
+            execution.refuse(error)
+            return
+        try:
             ends = await self._attach(execution, aim, wish)
         except (HalageError, OSError) as error:
-            outcome = Outcome(None, f"it could not be started: {error}")
-            problem = Unavailable(f"The command could not be started: {error}")
-            await self._end(execution, outcome, start)
-            execution._begun.set_exception(problem)
-            execution._begun.exception()  # looked at, should nobody wait any more
+            await self._end(execution, Outcome(None, f"it could not be started: {error}"), start)
+            execution.refuse(Unavailable(f"The command could not be started: {error}"))
             return
         execution._begun.set_result(ends)
         log.info("execution began", action="environment:Execute", subject=execution.id)

@@ -72,6 +72,8 @@ class Signs:
     workers: Sequence[InstanceSigns] = ()
     balancer_answers: bool = True
     recent: Requests | None = None
+    gone_errors: int = 0
+    """Answers with 5xx among them that instances made which are gone by now."""
     deployment: DeploymentSigns | None = None
     rules: HealthRules = field(default_factory=HealthRules)
     fails_open: bool = False
@@ -298,10 +300,13 @@ def _errors(signs: Signs) -> Iterator[Cause]:
 def _blame(signs: Signs, errors: int) -> tuple[str | None, str]:
     """Who made most of the errors, if somebody did, and that in words."""
     made = {i.id: i.recent.errors for i in signs.instances if i.recent is not None}
-    nobody = errors - sum(made.values())
+    gone = signs.gone_errors
+    nobody = errors - gone - sum(made.values())
     worst = max(made, key=lambda name: made[name], default=None)
     if nobody * 2 >= errors:
         return None, f", {nobody} of them reached no instance"
+    if gone * 2 >= errors:
+        return None, f", {gone} of them by instances that are gone"
     if worst is not None and made[worst] * 2 >= errors and len(signs.up) > 1:
         return worst, f", {made[worst]} of {errors} at {worst}"
     return None, ""

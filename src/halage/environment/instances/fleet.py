@@ -18,7 +18,6 @@ from halage.compute.errors import NoSuchUnit, StartFailed
 from halage.compute.model import Exit, UnitSpec, UnitStatus
 from halage.environment.health.course import Course
 from halage.environment.instances.probe import Probe, Prober
-from halage.environment.rules import FULL_WEIGHT
 from halage.environment.tables.store import Place
 
 KEPT_LOGS = 10
@@ -55,7 +54,7 @@ class Observation:
     has_answered: bool = False
     unanswered: str | None = None
     in_balancer: str | None = None
-    weight: int = FULL_WEIGHT
+    share: float | None = None
     """What the balancer was last told of both."""
     ready_after_s: float = 0.0
     course: Course | None = None

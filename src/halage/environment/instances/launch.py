@@ -18,6 +18,8 @@ from halage.site.serving import Serving
 
 WORKER_STEADY_S = 2.0
 """A worker that has run for so long has started."""
+PROBE_TIMEOUT_S = 5.0
+"""The first answers of an instance may take so long, however short the running check's time-out is."""
 FIRST_PORT, LAST_PORT = 12000, 31999
 """Ports of instances: below the kernel's ephemeral range (32768 up), so that no client takes one."""
 
@@ -135,7 +137,7 @@ def probe_of(address: str, port: int, host: str, place: Place, configuration: Co
     return Probe(
         url=f"http://{address}:{port}{health.path}",
         host=host,
-        timeout_s=health.timeout_s,
+        timeout_s=max(health.timeout_s, PROBE_TIMEOUT_S),
         boot_timeout_s=configuration.site.run.boot_timeout_s,
     )
 

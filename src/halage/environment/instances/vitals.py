@@ -10,6 +10,7 @@ from halage.environment.instances.fleet import Fleet, copy_of
 from halage.environment.routing import route_name
 from halage.environment.tables.store import Place
 from halage.monitor.collect.model import Requests
+from halage.monitor.collect.samples import instance_dimensions
 from halage.monitor.metrics.model import SeriesKey
 
 WINDOW_S = 60.0
@@ -86,5 +87,5 @@ class Vitals:
     def _level(self, name: str, row: Any) -> float | None:
         if self.levels is None:
             return None
-        dimensions = {"project": row.project, "environment": row.environment, "instance": row.id}
-        return self.levels.level(SeriesKey.of(name, **dimensions))
+        dimensions = instance_dimensions(row.project, row.environment, row.id)
+        return self.levels.level(SeriesKey(name, dimensions))

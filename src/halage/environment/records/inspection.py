@@ -88,8 +88,8 @@ def put_back(tx: Transaction, place: Place, instance_id: str, actor: str) -> boo
     is_current = environment is not None and row.release_id == environment.current_release_id
     values: dict[str, Any] = {"taken_out": None}
     if row.state == InstanceState.TAKEN_OUT:
-        # Not serving yet: from `ready` on it goes the way of every instance.
-        state = InstanceState.READY if is_current else InstanceState.STOPPING
+        # Not `ready`: where another one serves in its place, it would be the one too many that goes.
+        state = InstanceState.SERVING if is_current else InstanceState.STOPPING
         values |= {"state": state.value, "since": tx.now, "reason": "" if is_current else ENDED_REASON}
     store.update_instance(tx, instance_id, **values)
     _note(tx, "environment:PutBack", place, row, actor, "back" if is_current else "ended")

@@ -161,7 +161,6 @@ def propose(tx: Transaction, place: Place, release_id: int, kind: str, server_de
         wanted=wanted,
         deadline_s=plan.deployments.deadline_s or server_deadline_s,
         health_path=plan.health.path,
-        algorithm=plan.balancer.algorithm,
         is_first=environment.current_release_id is None,
     )
 

@@ -63,10 +63,16 @@ def signs_of(standing: Standing, statuses: Statuses | None, vitals: Vitals | Non
         workers=worker_signs(standing, vitals),
         balancer_answers=statuses is not None,
         recent=recent.get(None) if recent is not None else None,
+        gone_errors=_errors_of_gone(standing, recent or {}),
         deployment=_deployment(standing),
         rules=plan.health_rules,
         fails_open=plan.balancer.all_unhealthy is AllUnhealthy.FAIL_OPEN,
     )
+
+
+def _errors_of_gone(standing: Standing, recent: Mapping[str | None, Requests]) -> int:
+    there = {row.id for row in standing.web}
+    return sum(each.errors for name, each in recent.items() if name is not None and name not in there)
 
 
 def worker_signs(standing: Standing, vitals: Vitals | None) -> list[InstanceSigns]:

@@ -8,9 +8,8 @@ from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.rollout.judge import judge
 from halage.environment.rollout.mechanism import Course, step
 from halage.environment.rollout.sides import Sides, sides_of
-from halage.environment.rollout.strategy import Strategy, canary_weight, strategy_of
+from halage.environment.rollout.strategy import Strategy, strategy_of
 from halage.environment.rules import (
-    FULL_WEIGHT,
     LIVE_STATES,
     Action,
     BeginBatch,
@@ -38,9 +37,9 @@ def decide(situation: Situation) -> list[Action]:
     deployment = situation.deployment
     if deployment is None:
         return _together(_keep(situation, None), step(situation, _rest(situation)))
-    if deployment.state is not DeploymentState.RUNNING:
-        return _together(_keep(situation, None), _go_back(situation, deployment))
     strategy = strategy_for(deployment, situation.wanted)
+    if deployment.state is not DeploymentState.RUNNING:
+        return _together(_keep(situation, strategy), _go_back(situation, deployment))
     if (turn := _reason_to_turn(situation, deployment, strategy)) is not None:
         return [turn]
     keeping = _keep(situation, strategy)
@@ -73,20 +72,20 @@ def _together(keeping: list[Action], going: list[Action]) -> list[Action]:
 
 
 def _keep(situation: Situation, strategy: Strategy | None) -> list[Action]:
-    return keep(situation, lambda instance: _weight_of(situation, strategy, instance))
+    return keep(situation, lambda instance: _share_of(situation, strategy, instance))
 
 
-def _weight_of(situation: Situation, strategy: Strategy | None, instance: InstanceFacts) -> int:
+def _share_of(situation: Situation, strategy: Strategy | None, instance: InstanceFacts) -> float | None:
+    """A canary's part of the requests in percent, also on the way back; None for whom they come in turn."""
     deployment = situation.deployment
     if deployment is None or strategy is None or not strategy.is_judged:
-        return FULL_WEIGHT
+        return None
     if instance.release_id != deployment.release_id or not is_proving(deployment, strategy):
-        return FULL_WEIGHT
-    others = sum(
-        each.state is InstanceState.SERVING and each.release_id != deployment.release_id
-        for each in situation.instances
-    )
-    return canary_weight(deployment.rollout.plan.canary.percent, strategy.first, others)
+        return None
+    # Where nobody else could answer the rest, the canary gets all.
+    if not any(each.serves and each.release_id != deployment.release_id for each in situation.instances):
+        return None
+    return deployment.rollout.plan.canary.percent / strategy.first
 
 
 def _rest(situation: Situation) -> Course:

@@ -103,7 +103,7 @@ def _others_allowed(situation: Situation, sides: Sides, course: Course) -> int:
         room = len(sides.mine) + strategy.batch if strategy.is_stop_first else serving
         return max(wanted - room, 0)
     if strategy.is_switched:
-        return wanted if serving < wanted else 0
+        return wanted if serving < wanted or course.is_proving else 0
     return max(wanted - (course.reach if strategy.is_stop_first else serving), 0)
 
 
@@ -156,9 +156,11 @@ def _hold_the_fort(situation: Situation, sides: Sides, course: Course) -> list[A
 
 
 def _surplus(situation: Situation, sides: Sides) -> InstanceFacts | None:
-    """One that serves and is too many. Who gets no requests goes first."""
+    """One that serves and is too many. Who gets no requests goes first, then the one made last:
+    who is put back beside the one in its place stays, as the person wants it.
+    """
     serving = [each for each in sides.mine if each.state is InstanceState.SERVING]
     if len(serving) <= situation.wanted or any(each.died or not each.is_known for each in serving):
         return None
-    spare = [each for each in serving if not each.is_protected]
+    spare = [each for each in reversed(serving) if not each.is_protected]
     return min(spare, key=lambda each: each.is_up, default=None)

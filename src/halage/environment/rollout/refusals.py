@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from halage.environment.rollout.strategy import Strategy, strategy_of
-from halage.site.settings import Algorithm, Batch, DeploymentPlan, Policy
+from halage.site.settings import Batch, DeploymentPlan, Policy
 
 MOST_INSTANCES = 100
 """Of an environment, old and new ones together."""
@@ -19,7 +19,6 @@ class Proposal:
     wanted: int
     deadline_s: float
     health_path: str
-    algorithm: Algorithm = Algorithm.ROUND_ROBIN
     is_first: bool = False
     """Nothing runs that it would replace."""
 
@@ -32,7 +31,7 @@ def find_refusals(proposal: Proposal) -> tuple[str, ...]:
         _bad_batch(proposal.plan.batch),
         _stops_all(proposal),
         _too_many(proposal, strategy),
-        *_bad_canary(proposal),
+        _bad_canary(proposal),
         _too_long(proposal, strategy),
     ]
     return tuple(reason for reason in reasons if reason is not None)
@@ -81,21 +80,11 @@ def _too_many(proposal: Proposal, strategy: Strategy) -> str | None:
     )
 
 
-def _bad_canary(proposal: Proposal) -> list[str]:
-    if proposal.policy is not Policy.CANARY:
-        return []
-    reasons = []
+def _bad_canary(proposal: Proposal) -> str | None:
     percent = proposal.plan.canary.percent
-    if not 0 < percent <= MOST_CANARY_PERCENT:
-        reasons.append(
-            f"a canary gets over 0% and at most {MOST_CANARY_PERCENT:g}% of the requests, not {percent:g}%"
-        )
-    if proposal.algorithm is not Algorithm.ROUND_ROBIN:
-        reasons.append(
-            f"the share of {percent:g}% cannot be kept by the algorithm {proposal.algorithm}:"
-            " set balancer.algorithm to round_robin"
-        )
-    return reasons
+    if proposal.policy is not Policy.CANARY or 0 < percent <= MOST_CANARY_PERCENT:
+        return None
+    return f"a canary gets over 0% and at most {MOST_CANARY_PERCENT:g}% of the requests, not {percent:g}%"
 
 
 def _too_long(proposal: Proposal, strategy: Strategy) -> str | None:

@@ -214,8 +214,8 @@ def _carry_out_on_instance(play: _Play, action: Action) -> None:
             play.pending[instance_id] = (now + times.boot_s, {"has_answered": True})
         case Move(instance_id, state):
             _change(play, instance_id, state=state, since=now)
-        case Route(instance_id, weight):
-            _change(play, instance_id, in_balancer="serving", weight=weight)
+        case Route(instance_id, share):
+            _change(play, instance_id, in_balancer="serving", share=share)
         case Drain(instance_id):
             _change(play, instance_id, in_balancer="draining", sessions=1)
             play.pending[instance_id] = (now + times.drain_s, {"sessions": 0})

@@ -3,11 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from halage.environment.rules import FULL_WEIGHT
 from halage.site.settings import Batch, DeploymentPlan, Policy
 
-MOST_WEIGHT = 256
-"""HAProxy's."""
 GOING_BACK = frozenset({"rollback", "swap"})
 """Kinds of deployments that return to a release that served before."""
 
@@ -48,9 +45,12 @@ class Strategy:
 
     @property
     def batches(self) -> int:
-        """How many batches it takes."""
-        rest = max(self.wanted - self.first, 0)
-        return (1 if self.first else 0) + math.ceil(rest / self.batch)
+        """How many batches it takes. Where the first ones are proved, what follows is one even if nobody is
+
+        left to be started: it is the switch.
+        """
+        rest = math.ceil(max(self.wanted - self.first, 0) / self.batch)
+        return 1 + max(rest, 1) if self.first else rest
 
     @property
     def is_stop_first(self) -> bool:
@@ -105,11 +105,3 @@ def strategy_of(policy: Policy, plan: DeploymentPlan, wanted: int) -> Strategy:
 def canaries_of(percent: float, wanted: int) -> int:
     """How many canaries it takes, so that none gets much more than an instance is used to."""
     return min(max(math.ceil(wanted * percent / 100 - 1e-9), 1), max(wanted, 1))
-
-
-def canary_weight(percent: float, canaries: int, others: int) -> int:
-    """The weight of each canary beside others of full weight, so that all together get their share."""
-    if others == 0 or percent >= 100:
-        return FULL_WEIGHT
-    weight = others * FULL_WEIGHT * percent / (100 - percent) / max(canaries, 1)
-    return min(max(round(weight), 1), MOST_WEIGHT)

@@ -2,7 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Integer, String, Table, Text, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from halage.base.database import Transaction
@@ -26,10 +38,12 @@ def insert_rollout(tx: Transaction, deployment_id: int, policy: str) -> None:
     tx.execute(insert(rollouts_table).values(values))
 
 
+_ROLLOUT = select(rollouts_table).where(rollouts_table.c.deployment_id == bindparam("deployment"))
+
+
 def rollout_row(tx: Transaction, deployment_id: int) -> Row[Any] | None:
     """The rollout of a deployment; None before it begins, and of one from before there were policies."""
-    query = select(rollouts_table).where(rollouts_table.c.deployment_id == deployment_id)
-    return tx.execute(query).one_or_none()
+    return tx.execute(_ROLLOUT, {"deployment": deployment_id}).one_or_none()
 
 
 def rollouts_by_id(tx: Transaction, deployments: list[int]) -> dict[int, Row[Any]]:

@@ -9,17 +9,18 @@ from sqlalchemy.engine import Row
 from halage.base.database import Transaction
 from halage.environment.autoscaling.model import WEB, Memory
 from halage.environment.tables.scaling_tables import scaling_decisions_table, scaling_states_table
-from halage.environment.tables.store import Place
+from halage.environment.tables.store import Place, here, named
 
 KEPT_DECISIONS = 2000
 """Of each kind of process: a year of those of a site that scales five times a day."""
 
 
+_STATES = select(scaling_states_table).where(here(scaling_states_table))
+
+
 def state_rows(tx: Transaction, place: Place) -> dict[str, Row[Any]]:
     """What is remembered of an environment, by kind of process."""
-    table = scaling_states_table
-    query = select(table).where(table.c.project == place[0], table.c.environment == place[1])
-    return {row.process: row for row in tx.execute(query)}
+    return {row.process: row for row in tx.execute(_STATES, named(place))}
 
 
 def memory_of(row: Row[Any] | None) -> Memory:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     delete,
     false,
     func,
@@ -141,6 +142,40 @@ Place = tuple[str, str]
 """(project, environment)."""
 
 
+def named(place: Place) -> dict[str, str]:
+    """The parameters of a statement that was made once with `here`."""
+    return {"project": place[0], "environment": place[1]}
+
+
+def here(table: Table) -> ColumnElement[bool]:
+    """Whether a row is of the environment that `named` names."""
+    return and_(table.c.project == bindparam("project"), table.c.environment == bindparam("environment"))
+
+
+# Made once: every decision about an environment reads these, and to make them costs as much as to run them.
+_ENVIRONMENT = select(environments_table).where(
+    environments_table.c.project == bindparam("project"),
+    environments_table.c.name == bindparam("environment"),
+)
+_INSTANCES = (
+    select(instances_table)
+    .where(instances_table.c.state.in_(LIVING_INSTANCES), here(instances_table))
+    .order_by(instances_table.c.created_at, instances_table.c.id)
+)
+_DEPLOYMENTS = (
+    select(deployments_table)
+    .where(deployments_table.c.state.in_(bindparam("states", expanding=True)), here(deployments_table))
+    .order_by(deployments_table.c.id)
+)
+_DEPLOYMENT = select(deployments_table).where(deployments_table.c.id == bindparam("id"))
+_RELEASES = select(releases_table).where(releases_table.c.id.in_(bindparam("ids", expanding=True)))
+_PORT = (
+    select(instances_table.c.id)
+    .where(instances_table.c.port == bindparam("port"), instances_table.c.state.in_(LIVING_INSTANCES))
+    .limit(1)
+)
+
+
 def insert_environment(tx: Transaction, place: Place, position: int, plan: Mapping[str, Any]) -> None:
     """Add an environment without a release."""
     values = {"position": position, "plan": plan, "created_at": tx.now}
@@ -158,9 +193,7 @@ def environment_rows(tx: Transaction, project: str | None = None) -> list[Row[An
 
 def environment_row(tx: Transaction, place: Place) -> Row[Any] | None:
     """One environment, or None."""
-    table = environments_table
-    query = select(table).where(table.c.project == place[0], table.c.name == place[1])
-    return tx.execute(query).one_or_none()
+    return tx.execute(_ENVIRONMENT, named(place)).one_or_none()
 
 
 def update_environment(tx: Transaction, place: Place, /, **values: Any) -> None:
@@ -223,7 +256,7 @@ def releases_by_id(tx: Transaction, ids: Iterable[int | None]) -> dict[int, Row[
     wanted = {key for key in ids if key is not None}
     if not wanted:
         return {}
-    rows = tx.execute(select(releases_table).where(releases_table.c.id.in_(wanted)))
+    rows = tx.execute(_RELEASES, {"ids": sorted(wanted)})
     return {row.id: row for row in rows}
 
 
@@ -261,7 +294,7 @@ def insert_deployment(tx: Transaction, place: Place, values: Mapping[str, Any]) 
 
 def deployment_row(tx: Transaction, deployment_id: int) -> Row[Any] | None:
     """One deployment by id, or None."""
-    return tx.execute(select(deployments_table).where(deployments_table.c.id == deployment_id)).one_or_none()
+    return tx.execute(_DEPLOYMENT, {"id": deployment_id}).one_or_none()
 
 
 def deployment_by_token(tx: Transaction, token: str) -> Row[Any] | None:
@@ -278,11 +311,10 @@ def deployment_rows(tx: Transaction, place: Place, limit: int) -> list[Row[Any]]
 
 def deployments_in(tx: Transaction, states: Iterable[str], place: Place | None = None) -> list[Row[Any]]:
     """Deployments in one of these states, oldest first."""
-    table = deployments_table
-    query = select(table).where(table.c.state.in_(list(states)))
     if place is not None:
-        query = query.where(table.c.project == place[0], table.c.environment == place[1])
-    return list(tx.execute(query.order_by(table.c.id)))
+        return list(tx.execute(_DEPLOYMENTS, {"states": list(states), **named(place)}))
+    table = deployments_table
+    return list(tx.execute(select(table).where(table.c.state.in_(list(states))).order_by(table.c.id)))
 
 
 def present_deployments(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
@@ -291,8 +323,8 @@ def present_deployments(tx: Transaction, place: Place | None = None) -> list[Row
     newest = select(func.max(table.c.id)).group_by(table.c.project, table.c.environment)
     is_open: ColumnElement[bool] = table.c.state.in_(OPEN_DEPLOYMENTS)
     if place is not None:
-        here = and_(table.c.project == place[0], table.c.environment == place[1])
-        newest, is_open = newest.where(here), and_(is_open, here)
+        own = and_(table.c.project == place[0], table.c.environment == place[1])
+        newest, is_open = newest.where(own), and_(is_open, own)
     query = select(table).where(or_(table.c.id.in_(newest), is_open))
     return list(tx.execute(query.order_by(table.c.id)))
 
@@ -320,10 +352,10 @@ def insert_instance(tx: Transaction, values: Mapping[str, Any]) -> None:
 
 def instance_rows(tx: Transaction, place: Place | None = None) -> list[Row[Any]]:
     """Instances that have not ended (of one environment), oldest first."""
+    if place is not None:
+        return list(tx.execute(_INSTANCES, named(place)))
     table = instances_table
     query = select(table).where(table.c.state.in_(LIVING_INSTANCES))
-    if place is not None:
-        query = query.where(table.c.project == place[0], table.c.environment == place[1])
     return list(tx.execute(query.order_by(table.c.created_at, table.c.id)))
 
 
@@ -334,9 +366,7 @@ def update_instance(tx: Transaction, instance_id: str, /, **values: Any) -> None
 
 def is_port_used(tx: Transaction, port: int) -> bool:
     """Whether an instance that has not ended has that port."""
-    table = instances_table
-    query = select(table.c.id).where(table.c.port == port, table.c.state.in_(LIVING_INSTANCES)).limit(1)
-    return tx.execute(query).first() is not None
+    return tx.execute(_PORT, {"port": port}).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,12 +381,12 @@ class Deleted:
 def delete_places(tx: Transaction, project: str, environment: str | None = None) -> Deleted:
     """Remove every row of a project, or of one environment of it."""
 
-    def here(table: Table) -> list[ColumnElement[bool]]:
+    def rows_of(table: Table) -> list[ColumnElement[bool]]:
         name = table.c.name if table is environments_table else table.c.environment
         return [table.c.project == project, *([name == environment] if environment is not None else [])]
 
-    instances = select(instances_table.c.id).where(*here(instances_table))
-    deployments = select(deployments_table.c.id).where(*here(deployments_table))
+    instances = select(instances_table.c.id).where(*rows_of(instances_table))
+    deployments = select(deployments_table.c.id).where(*rows_of(deployments_table))
     deleted = Deleted(
         list(tx.execute(instances).scalars()),
         list(tx.execute(deployments).scalars()),
@@ -365,7 +395,7 @@ def delete_places(tx: Transaction, project: str, environment: str | None = None)
     delete_rollouts(tx, deleted.deployments)
     own = (instances_table, deployments_table, releases_table, variables_table, environments_table)
     for table in (*own, health_changes_table, scaling_states_table, scaling_decisions_table):
-        tx.execute(delete(table).where(*here(table)))
+        tx.execute(delete(table).where(*rows_of(table)))
     name = certificates_table.c.name
     of_project = name.startswith(f"{project}.", autoescape=True)
     tx.execute(

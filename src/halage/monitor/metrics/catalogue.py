@@ -204,7 +204,7 @@ OWN_METRICS: tuple[Metric, ...] = (
         "environment_queue_length",
         GAUGE,
         "jobs",
-        (*_ENVIRONMENT, "trigger"),
+        (*_ENVIRONMENT, "process", "trigger"),
         "Length of a queue that its workers are scaled by, as the trigger's command or URL tells it.",
     ),
     *(Metric(f"machine_{name}", kind, unit, own, text) for name, kind, unit, own, text in _MACHINE),

@@ -18,7 +18,7 @@ from halage.base.tasks import Tasks
 from halage.compute.driver import Attached
 from halage.compute.model import Stream, TerminalSize
 from halage.environment.execution.service import Execution, Executions
-from halage.environment.model import Outcome
+from halage.environment.model import ExecutionWish, Outcome
 from halage.web.api.requests import RequestBody
 from halage.web.api.requests_executions import Said, ShellWanted
 from halage.web.api.schemas_executions import CommandExit
@@ -37,6 +37,8 @@ class Conversation:
     """One such talk, over an accepted socket."""
 
     beat_s = BEAT_S
+    patience_s = 10.0
+    """So long a client may take to say what it wants."""
 
     def __init__(self, socket: WebSocket, caller: Caller, stopping: asyncio.Event) -> None:
         self._socket = socket
@@ -50,7 +52,7 @@ class Conversation:
         """Talk until the command has ended or the client is gone; then the command has ended, too."""
         outcome: Outcome | None = None
         try:
-            wish = _read(ShellWanted, await self._socket.receive_text()).wish()
+            wish = await self._wanted()
             async with executions.run(project, environment, wish, actor=self._caller.name) as execution:
                 record = execution.record
                 await self._say("begun", execution=execution.id, release=record.release_number)
@@ -63,6 +65,16 @@ class Conversation:
             await self._part(outcome)
         except (WebSocketDisconnect, RuntimeError):
             return  # it has gone meanwhile
+
+    async def _wanted(self) -> ExecutionWish:
+        try:
+            async with asyncio.timeout(self.patience_s):
+                text = await self._socket.receive_text()
+        except TimeoutError as error:
+            raise Invalid(f"Nothing was asked for within {self.patience_s:g} s.") from error
+        wish = _read(ShellWanted, text).wish()
+        await self._caller.still_allowed()()  # the right may have ended since the handshake
+        return wish
 
     async def _part(self, outcome: Outcome | None) -> None:
         if self._problem is not None:

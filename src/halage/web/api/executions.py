@@ -1,6 +1,8 @@
-"""Routes that run a command or a shell once in an environment."""
+"""Routes that run a command or a shell once in an environment, list those that run, and end one."""
 
-from fastapi import APIRouter, WebSocket
+from typing import Annotated
+
+from fastapi import APIRouter, Path, WebSocket
 
 from halage.base.errors import HalageError
 from halage.base.tasks import Tasks
@@ -10,7 +12,7 @@ from halage.web.api.answers import closed_router, problems, stream
 from halage.web.api.conversation import Conversation
 from halage.web.api.requests import EnvironmentName, ProjectName
 from halage.web.api.requests_executions import ExecutionWanted
-from halage.web.api.schemas_executions import CommandExit, output_piece
+from halage.web.api.schemas_executions import CommandExit, Execution, output_piece
 from halage.web.caller import Caller, Door, Signed, services_of
 from halage.web.problems import answer_error
 from halage.web.streams import Emit, Event, EventStream
@@ -21,6 +23,29 @@ _PREFIX = "/projects/{project}/environments"
 router = closed_router("environments", prefix=_PREFIX, also=(404,))
 socket_router = APIRouter(prefix=_PREFIX)
 """WebSockets, which an OpenAPI document knows nothing of."""
+
+ExecutionId = Annotated[
+    str, Path(pattern=r"^x-[a-z0-9]{1,38}$", description="The execution's id.", examples=["x-3f9k2m"])
+]
+
+
+@router.get("/{environment}/executions", operation_id="list_executions")
+async def list_executions(
+    project: ProjectName, environment: EnvironmentName, caller: Signed, door: Door
+) -> list[Execution]:
+    """The commands and shells that run in the environment now, oldest first; the journal has the others."""
+    caller.must_in(project, "environment:Show", environment)
+    return [Execution.of(each) for each in await door.executions.list(project, environment)]
+
+
+@router.post("/{environment}/executions/{execution}/end", operation_id="end_execution", status_code=202)
+async def end_execution(
+    project: ProjectName, environment: EnvironmentName, execution: ExecutionId, caller: Signed, door: Door
+) -> Execution:
+    """End one, whoever began it: it is hung up, and killed after 5 s."""
+    caller.must_in(project, ACTION, environment)
+    ended = await door.executions.end(project, environment, execution, actor=caller.name)
+    return Execution.of(ended)
 
 
 @router.post(

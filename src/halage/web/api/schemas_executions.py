@@ -1,6 +1,7 @@
 """What the API answers about executions."""
 
 import base64
+from datetime import datetime
 
 from pydantic import Field
 
@@ -25,3 +26,16 @@ class CommandExit(View):
 
     exit_code: int | None = Field(description="128 + N for signal N; null when it is not known.")
     reason: str = Field(description="Why it ended, where not by itself; else empty.")
+
+
+class Execution(View):
+    """A command or a shell that runs."""
+
+    id: str = Field(examples=["x-3f9k2m"])
+    command: str = Field(description="Its words without what is secret in them; `a shell` for one.")
+    has_terminal: bool
+    release_number: int
+    instance: str | None = Field(description="The instance that it runs in; null: a fresh one.")
+    started_at: datetime
+    started_by: str
+    limit_s: float = Field(description="Seconds after which it is ended.")

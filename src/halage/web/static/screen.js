@@ -223,7 +223,7 @@ var HalageScreen = (() => {
 
     tab(count) {
       const step = Math.sign(count);
-      for (let left = Math.abs(count); left > 0; left--) {
+      for (let left = Math.min(Math.abs(count), this.columns); left > 0; left--) {
         do this.x += step; while (this.x > 0 && this.x < this.columns - 1 && this.x % 8 !== 0 && !this.tabs.has(this.x));
         this.moveTo(this.x, this.y);
       }

@@ -12,6 +12,7 @@
   const said = page.querySelector("[role=status]");
   const WINDOW_BYTES = 512 * 1024;
   const PIECE = 16 * 1024;
+  const MOST_ANSWERS = 100;
   const encoder = new TextEncoder();
   let screen = null;
   let socket = null;
@@ -139,7 +140,8 @@
     past.replaceChildren();
     now.replaceChildren();
     kept = 0;
-    screen = new HalageScreen(columns, rows, send);
+    // What nobody takes is not answered on and on.
+    screen = new HalageScreen(columns, rows, (answer) => { if (waiting.length < MOST_ANSWERS) send(answer); });
     decoder = new TextDecoder();
     waiting = [];
     ahead = 0;
@@ -189,6 +191,15 @@
     socket = null;
     old?.close();
   }
+
+  // Another one is ended without leaving the page, which would end ours.
+  document.getElementById("executions").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const ending = event.target;
+    ending.querySelector("button").disabled = true;
+    const answer = await fetch(ending.action, { method: "POST", body: new URLSearchParams(new FormData(ending)), redirect: "manual" }).catch(() => null);
+    if (answer?.type !== "opaqueredirect") say("unended");
+  });
 
   form.addEventListener("submit", (event) => { event.preventDefault(); open(); });
   window.addEventListener("pagehide", close);

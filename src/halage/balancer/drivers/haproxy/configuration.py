@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from halage.balancer.drivers.haproxy import pages
 from halage.balancer.drivers.haproxy.layout import Layout, Placed, Slot, certificate_name
-from halage.balancer.model import HealthCheck, Route, Timeouts
-from halage.balancer.rules import secured_hosts, share_sources
+from halage.balancer.model import HealthCheck, Route, Target, Timeouts
+from halage.balancer.rules import SPREAD, secured_hosts, share_sources, sooner_s
 
 CONFIGURATION = "haproxy.cfg"
 SERVERS_STATE = "servers.state"
@@ -32,16 +32,19 @@ STICKY_MAP = "sticky.map"
 """Slot whose visitors come back to the same target."""
 STUCK_MAP = "stuck.map"
 """Target that visitors may come back to, to its slot."""
+SHARES_MAP = "shares.map"
+"""Slot with targets that get a share by lot, to how many of all LOTS each of them holds."""
+LOTS_MAP = "lots.map"
+"""`SLOT/0`, `SLOT/1` ... to the targets of the slot that hold lots, in their order."""
+LOTS = 1_000_000
+"""For each request one of so many is drawn: a share is kept to a ten-thousandth of a percent."""
 CERTIFICATES = "certificates.list"
 """Files of certificates with the host names that each is shown to."""
 COOKIE = "halage_instance"
 OPEN = ":open"
 """What the name of a target's second server ends in, of a route that fails open."""
 MASTER_SOCKET = "master.sock"
-SOONER = 8
-"""Checks of a target that has just failed one, or has not passed enough, come that many times as often."""
-SOONEST_S = 0.1
-"""But not more often than so."""
+SPREAD_PERCENT = round(SPREAD * 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,19 @@ def render_maps(layout: Layout) -> dict[str, dict[str, str]]:
             maps[PATHS_MAP][target_id] = placed.target.check_path or route.health.path
             if route.is_sticky and not placed.is_draining:
                 maps[STUCK_MAP][target_id] = slot
+        for number, target in enumerate(_holders(layout.targets.get(name, {}))):
+            maps[SHARES_MAP].setdefault(slot, str(max(round(LOTS * (target.share or 0) / 100), 1)))
+            maps[LOTS_MAP][f"{slot}/{number}"] = target.id
     allowed = {layout.places[name]: route.allowed for name, route in layout.routes.items()}
     for source, slots in share_sources(allowed).items():
         maps[SOURCES_MAP][source] = f"/{'/'.join(slots)}/"
     return maps
+
+
+def _holders(targets: Mapping[str, Placed]) -> list[Target]:
+    """Those that get a share by lot."""
+    each = (placed.target for placed in targets.values() if not placed.is_draining)
+    return [target for target in each if target.share is not None]
 
 
 _MAPS = (
@@ -132,12 +144,14 @@ _MAPS = (
     ROUTES_MAP,
     RESTRICTED_MAP,
     SOURCES_MAP,
+    SHARES_MAP,
+    LOTS_MAP,
     STUCK_MAP,
     STICKY_MAP,
     HTTPS_MAP,
     HOSTS_MAP,
 )
-TARGET_MAPS = (PATHS_MAP, STUCK_MAP)
+TARGET_MAPS = (PATHS_MAP, SHARES_MAP, LOTS_MAP, STUCK_MAP)
 """Those that change with the targets of a route."""
 
 
@@ -152,11 +166,11 @@ def check_parameters(check: HealthCheck) -> str:
     """What `server` and `add server` take for the check.
 
     After one that failed, and before one is up again, the next comes sooner. Visitors' requests are
-    watched as well: five 5xx in a row bring the next check forward, they judge nobody.
+    watched as well: three that fail in a row (5xx, no connection) bring the next check forward. They
+    judge nobody: else whoever asks for a broken page often enough would take a well site down.
     """
-    sooner_s = min(check.interval_s, max(check.interval_s / SOONER, SOONEST_S))
-    times = f"inter {milliseconds(check.interval_s)} fastinter {milliseconds(sooner_s)}"
-    passive = "observe layer7 error-limit 5 on-error fastinter"
+    times = f"inter {milliseconds(check.interval_s)} fastinter {milliseconds(sooner_s(check))}"
+    passive = "observe layer7 error-limit 3 on-error fastinter"
     return f"check {times} fall {check.fall} rise {check.rise} {passive}"
 
 
@@ -173,7 +187,7 @@ def _render_global(layout: Layout, place: Place) -> str:
         "    hard-stop-after 15m",
         # Without it memory is set aside for as many connections as the file limit allows.
         "    fd-hard-limit 65536",
-        "    spread-checks 5",
+        f"    spread-checks {SPREAD_PERCENT}",
     ]
     if place.threads is not None:
         lines.append(f"    nbthread {place.threads}")
@@ -300,17 +314,32 @@ def _render_timeouts(timeouts: Timeouts) -> list[str]:
 
 
 def _render_visit(slot: str) -> list[str]:
-    """Who gets in, and who comes back to which target."""
+    """Who gets in, who draws a lot, and who comes back to which target.
+
+    A visitor's cookie is `TARGET`, or `TARGET:DRAW` once a lot was drawn for it, which is done once:
+    a draw is named after the first target that holds lots in it.
+    """
     is_sticky = f"be_name,map_str({STICKY_MAP}) -m found"
-    cookie = f'"{COOKIE}=%[srv_name,field(1,:)]; Path=/; HttpOnly; SameSite=Lax'
-    is_back = "srv_name,field(1,:),strcmp(txn.instance) eq 0"
+    cookie = f'"{COOKIE}=%[var(txn.back)]; Path=/; HttpOnly; SameSite=Lax'
+    is_back = "var(txn.cookie),strcmp(txn.back) eq 0"
+    has_drawn = "var(txn.cookie),field(2,:),strcmp(txn.draw) eq 0"
     return [
         f'    http-request return status 403 content-type "{pages.TYPE}" hdr Cache-Control no-store '
         f"lf-file {pages.FORBIDDEN} if {{ be_name,map_str({RESTRICTED_MAP}) -m found }} "
         f"!{{ src,map_ip({SOURCES_MAP}) -m sub /{slot}/ }}",
-        f"    http-request set-var(txn.instance) req.cook({COOKIE}) if {{ {is_sticky} }}",
+        f"    http-request set-var(txn.cookie) req.cook({COOKIE}) if {{ {is_sticky} }}",
+        "    http-request set-var(txn.instance) var(txn.cookie),field(1,:)",
+        f"    http-request set-var(txn.share) be_name,map_str_int({SHARES_MAP})",
+        f"    http-request set-var(txn.draw) be_name,concat(/0),map_str({LOTS_MAP})",
+        f"    http-request set-var(txn.lot) rand({LOTS}),div(txn.share) "
+        f"if {{ var(txn.share) -m found }} !{{ {has_drawn} }}",
+        f"    http-request set-var(txn.drawn) be_name,concat(/,txn.lot),map_str({LOTS_MAP}) "
+        "if { var(txn.lot) -m found }",
+        "    use-server %[var(txn.drawn)] if { var(txn.drawn) -m found }",
         # HAProxy's own cookies are not for servers that come at run time.
         f"    use-server %[var(txn.instance)] if {{ var(txn.instance),map_str({STUCK_MAP}) -m str {slot} }}",
+        "    http-response set-var(txn.mark) str(:),concat(,txn.draw) if { var(txn.draw) -m found }",
+        "    http-response set-var-fmt(txn.back) %[srv_name,field(1,:)]%[var(txn.mark)]",
         f'    http-response add-header Set-Cookie {cookie}" '
         f"if {{ {is_sticky} }} !{{ {is_back} }} !{{ ssl_fc }}",
         f'    http-response add-header Set-Cookie {cookie}; Secure" '
@@ -352,7 +381,7 @@ def _render_server(name: str, server: Listed) -> str:
     disabled = " disabled" if server.placed.is_draining else ""
     return (
         f"    server {name} {authority(target.address, target.port)} "
-        f"{server.parameters} weight {target.weight}{disabled}"
+        f"{server.parameters} weight {server.placed.weight}{disabled}"
     )
 
 

@@ -19,7 +19,7 @@ from halage.balancer.rules import secured_hosts
 T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = {}
 
-FORM = 3
+FORM = 4
 """Raised with each change of the configuration's text: a HAProxy of an earlier form is reloaded once."""
 
 SPARE_SLOTS = 16
@@ -34,7 +34,7 @@ class Slot:
     algorithm: str = "leastconn"
     timeout_s: float = HealthCheck().timeout_s
     timeouts: Timeouts = field(default_factory=Timeouts)
-    fails_open: bool = False
+    fails_open: bool = True
 
     @classmethod
     def of(cls, name: str, route: Route) -> "Slot":
@@ -52,6 +52,11 @@ class Placed:
 
     target: Target
     is_draining: bool = False
+
+    @property
+    def weight(self) -> int:
+        """What the algorithm sees of it: nothing where it gets its share by lot."""
+        return self.target.weight if self.target.share is None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +274,7 @@ def certificate_name(route: Route) -> str | None:
 
 
 def _route_from(entry: dict[str, Any], certificates: Callable[[str], Certificate | None]) -> Route:
+    entry.setdefault("fails_open", False)
     name = entry.pop("certificate", None)
     entry["hosts"], entry["health"] = tuple(entry["hosts"]), HealthCheck(**entry["health"])
     entry["timeouts"] = Timeouts(**entry.get("timeouts", {}))
@@ -277,4 +283,5 @@ def _route_from(entry: dict[str, Any], certificates: Callable[[str], Certificate
 
 
 def _slot_from(entry: dict[str, Any]) -> Slot:
-    return Slot(**entry | {"timeouts": Timeouts(**entry.get("timeouts", {}))})
+    timeouts = Timeouts(**entry.get("timeouts", {}))
+    return Slot(**{"fails_open": False, **entry, "timeouts": timeouts})
