@@ -38,6 +38,14 @@ class WatchedInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLimits:
+    """How long lines of an environment are kept, and how much of them; None: the server's limits alone."""
+
+    keep_s: float | None = None
+    keep_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WatchedEnvironment:
     """An environment that exists now."""
 
@@ -59,6 +67,7 @@ class WatchedEnvironment:
     """A release was deployed here or is on its way; before that there is nothing to measure."""
     certificate_ends: tuple[tuple[str, float], ...] = ()
     """(host name, seconds since the epoch) of those that Halage itself serves by HTTPS: nobody need ask."""
+    log_limits: LogLimits = LogLimits()
     secrets: tuple[str, ...] = ()
     """Values that are masked in what its instances print."""
 

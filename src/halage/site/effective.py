@@ -29,7 +29,7 @@ RUN_FIELDS = {
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "scaling": ("scaling",),
     "instances": ("instances", "type", "processes"),
-    "software": ("run", "env"),
+    "software": ("run", "env", "logs"),
     "deployments": ("deployments",),
     "balancer": ("balancer", "domains"),
     "network": ("network",),

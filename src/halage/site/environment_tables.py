@@ -220,6 +220,16 @@ class BalancerTable(GroupTable):
     """When no instance passes its check: `fail_open` asks them all the same, `error_page` asks none."""
 
 
+class LogTable(GroupTable):
+    """How long its lines are kept: whichever is reached first, and never longer than on the server."""
+
+    makes = settings.LogPlan
+    keep_days: float | None = Field(default=None, ge=0.01, le=3650, strict=False)
+    """Lines that are older go."""
+    keep_mib: int | None = Field(default=None, ge=1, le=2**24)
+    """With more, compressed, the oldest go; what its instances print and its access log together."""
+
+
 class NetworkTable(GroupTable):
     """Who may reach the environment."""
 
@@ -331,6 +341,8 @@ class EnvironmentTable(Table):
     """How many instances there are, and what changes that."""
     processes: Annotated[dict[str, ProcessTable], BeforeValidator(check_kinds)] = {}
     """Kinds of processes beside `web`, by name."""
+    logs: LogTable = LogTable()
+    """How long its lines are kept."""
     deployments: DeploymentTable = DeploymentTable()
     """How a release takes the place of another."""
     balancer: BalancerTable = BalancerTable()

@@ -8,6 +8,7 @@ from halage.site.settings import (
     BalancerPlan,
     DeploymentPlan,
     HealthRules,
+    LogPlan,
     NetworkPlan,
     Notification,
     ProcessKind,
@@ -94,6 +95,7 @@ class EnvironmentPlan:
     scaling: ScalingPlan = ScalingPlan()
     processes: tuple[ProcessKind, ...] = ()
     """Kinds of processes beside `web`, which the environment's own type and number are of."""
+    logs: LogPlan = LogPlan()
     deployments: DeploymentPlan = DeploymentPlan()
     balancer: BalancerPlan = BalancerPlan()
     network: NetworkPlan = NetworkPlan()

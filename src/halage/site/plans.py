@@ -42,6 +42,7 @@ def plan_of(
             _from(ProcessKind, each, name=kind, command=each.command or procfile.get(kind))
             for kind, each in table.processes.items()
         ),
+        logs=_made(table.logs),
         deployments=_made(table.deployments),
         balancer=_made(table.balancer),
         network=_made(table.network),
@@ -91,6 +92,7 @@ def settings_of(plan: EnvironmentPlan) -> dict[str, Any]:
         "instances": plan.instances,
         "type": plan.type,
         "processes": {each.name: _process(each) for each in plan.processes},
+        "logs": written_form(plan.logs),
         "deployments": written_form(plan.deployments),
         "balancer": written_form(plan.balancer),
         "domains": list(plan.domains),

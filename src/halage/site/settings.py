@@ -100,6 +100,18 @@ class ProcessKind:
         return self.instances if self.scaling is None else self.scaling.within(self.instances)
 
 
+# -- 3. software (the commands stay in RunPlan)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlan:
+    """How long the lines that its instances print and its access log are kept: whichever is reached first."""
+
+    keep_days: float | None = None
+    keep_mib: int | None = None
+    """Compressed, both together. None: the server's limits alone, which hold beside these."""
+
+
 # -- 4. deployments
 
 

@@ -8,6 +8,7 @@ import pytest
 from halage.compute.drivers.memory import Script
 from halage.compute.model import UnitSpec
 from halage.environment.model import Deployment, DeploymentState
+from halage.environment.settings.model import Wish
 from halage.site.model import EnvironmentPlan, RunPlan, Site
 from halage.site.settings import CanaryPlan, DeploymentPlan, Policy
 from tests.clock import ManualClock
@@ -195,3 +196,46 @@ async def test_a_life_that_ends_again_and_again_gets_there_in_the_end(ground: Gr
     assert lives > 2
     await _is_whole(ground)
     assert len(ground.started("r-")) == 2
+
+
+@pytest.mark.parametrize("path", ["deployments.batch", "type"])
+async def test_a_deployment_of_settings_that_is_cut_off_anywhere_is_whole(ground: Ground, path: str) -> None:
+    values = itertools.cycle([2, 3] if path == "deployments.batch" else ["small", "micro"])
+    ground.compute.script_for = _scripts(Script())
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(LEAN, run_id=1)
+
+    async def change(plane: ControlPlane, steps: int) -> None:
+        made = await plane.settings.change(*PROD, Wish({path: next(values)}), actor="ada")
+        assert made.deployment_id is not None
+        await plane.deployed(made.deployment_id)
+
+    async for _, plane in _cut_off_everywhere(ground, change, 1 if path == "deployments.batch" else 4):
+        deployment = await _ended(plane)
+        assert deployment.state is DeploymentState.SUCCEEDED, deployment.reason
+        shown = await plane.settings.show(*PROD)
+        (setting,) = [each for each in shown.settings if each.path == path]
+        assert not setting.is_pending, "what is set is what serves"
+        history = await plane.settings.history(*PROD, limit=1)
+        assert all(each.release == shown.release for each in history)
+
+
+async def test_settings_changed_in_a_deployment_that_is_cut_off_anywhere_are_deployed_after_it(
+    ground: Ground,
+) -> None:
+    types = itertools.cycle(["small", "micro"])
+    ground.compute.script_for = _scripts(Script())
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole(LEAN, run_id=1)
+
+    async def play(plane: ControlPlane, steps: int) -> None:
+        first = await plane.deploy(LEAN, run_id=steps + 1)
+        made = await plane.settings.change(*PROD, Wish({"type": next(types)}), actor="ada")
+        await plane.deployed(first)
+        await plane.deployed(made.deployment_id or first)
+
+    async for _, plane in _cut_off_everywhere(ground, play, 9):
+        await _ended(plane)
+        for deployment in await plane.environments.deployments(*PROD, limit=2):
+            assert (await plane.deployed(deployment.id)).state is not DeploymentState.FAILED
+        assert all(not each.is_pending for each in (await plane.settings.show(*PROD)).settings)

@@ -8,9 +8,12 @@ import pytest
 
 from halage.base.errors import Invalid
 from halage.compute.drivers.memory import Script
+from halage.environment.control.inventory import EnvironmentInventory
 from halage.environment.errors import NoSuchEnvironment, NoSuchRelease
 from halage.environment.model import Deployment, DeploymentState
-from halage.environment.settings.model import Change, Setting, Wish
+from halage.environment.settings.model import Change, Origin, Setting, Wish
+from halage.monitor.inventory import LogLimits
+from halage.pipeline.workload import WorkloadCounter
 from halage.site.errors import SettingsInvalid
 from halage.site.model import EnvironmentPlan, RunPlan
 from halage.site.settings import DeploymentPlan, Policy, ScalingPlan
@@ -293,3 +296,30 @@ async def test_settings_whose_deployment_is_refused_are_taken_back(ground: Groun
         setting = await _setting(plane, "type")
         assert (setting.value, setting.source) == ("micro", "default")
         assert (await plane.settings.history(*PROD))[0].by == "halage"
+
+
+async def test_what_is_taken_back_must_be_a_setting(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        with pytest.raises(SettingsInvalid, match=r"Did you mean `deployments\.policy`"):
+            await plane.settings.change(*PROD, Wish(unset=("deployments.polcy",)), actor="ada")
+        for path in ("deployments", "deployments.policy", "scaling.maximum"):
+            assert (await plane.settings.change(*PROD, Wish(unset=(path,)), actor="ada")).differences == ()
+
+
+async def test_how_long_lines_are_kept_is_a_setting_of_the_software(ground: Ground) -> None:
+    async with control_plane(ground) as plane:
+        await plane.deploy_whole()
+        made = await plane.settings.change(
+            *PROD, Wish({"logs.keep_days": 7, "logs.keep_mib": 100}), actor="ada"
+        )
+        assert all(each.is_live for each in made.differences)
+        await _deployed(plane, made)
+        shown = await _setting(plane, "logs.keep_days")
+        assert (shown.value, shown.group, shown.source) == (7, "software", Origin.SERVER)
+        with pytest.raises(SettingsInvalid, match=r"logs\.keep_mib: found 0\. Allowed: from 1 to"):
+            await plane.settings.change(*PROD, Wish({"logs.keep_mib": 0}), actor="ada")
+        controller = plane.environment_controller
+        inventory = EnvironmentInventory(plane.environments._m, controller, WorkloadCounter(ground.database))
+        (prod,) = [each for each in await inventory.environments() if each.name == "prod"]
+        assert prod.log_limits == LogLimits(7 * 86400.0, 100 * 1024**2)

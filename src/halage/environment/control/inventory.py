@@ -18,7 +18,11 @@ from halage.environment.model import DeploymentState, InstanceState
 from halage.environment.records.standing import Standing
 from halage.environment.tables import store
 from halage.environment.tables.store import Place
-from halage.monitor.inventory import WatchedEnvironment, WatchedInstance, Workload
+from halage.monitor.inventory import LogLimits, WatchedEnvironment, WatchedInstance, Workload
+from halage.site.model import EnvironmentPlan
+from halage.site.settings import LogPlan
+
+_DAY_S = 86400.0
 
 log = structlog.get_logger()
 
@@ -167,6 +171,7 @@ class EnvironmentInventory:
             certificate_ends=self._m.routing.certificate_ends(place),
             is_deploying=deployment is not None,
             has_release=row.current_release_id is not None or deployment is not None or bool(instances),
+            log_limits=_log_limits(plan),
             secrets=tuple(sorted(opened for each in sealed if (opened := self._opened[each]))),
         )
 
@@ -245,3 +250,11 @@ def _read_in(tx: Transaction, place: Place | None, rows: _Rows) -> None:
             rows.open_deployments.setdefault((row.project, row.environment), row)
     for row in store.secret_rows(tx, place):
         rows.sealed.setdefault((row.project, row.environment), []).append(row.value)
+
+
+def _log_limits(plan: EnvironmentPlan | None) -> LogLimits:
+    logs = plan.logs if plan is not None else LogPlan()
+    return LogLimits(
+        logs.keep_days * _DAY_S if logs.keep_days is not None else None,
+        logs.keep_mib * 1024**2 if logs.keep_mib is not None else None,
+    )

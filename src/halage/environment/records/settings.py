@@ -21,6 +21,7 @@ from halage.environment.settings.model import (
 )
 from halage.environment.settings.rules import (
     NO_SITE_RUN,
+    check_unset,
     differences,
     settings_view,
     values_of,
@@ -128,6 +129,7 @@ def _change(
     given = {
         path: sealed_value(path, value, held.get(path), sealer) for path, value in flat(wish.set).items()
     }
+    check_unset(wish.unset, {*values_of(with_settings(base, place[1], held), place[1]), *held})
     wanted = wanted_settings(held, replace(wish, set=given))
     site = with_settings(base, place[1], wanted, reading)
     found = differences(values_of(with_settings(base, place[1], held), place[1]), values_of(site, place[1]))

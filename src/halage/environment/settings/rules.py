@@ -1,14 +1,16 @@
 """What a change of settings comes to. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from halage.environment.configuration import Configuration
 from halage.environment.settings.addresses import shown_value
 from halage.environment.settings.model import Difference, Origin, Setting, Wish
 from halage.site.effective import all_settings, effective, group_of, is_live, said_by_file
+from halage.site.errors import Problem, SettingsInvalid
 from halage.site.model import EnvironmentPlan, RunPlan, Site
 from halage.site.plans import flat
+from halage.site.problems import nearest
 
 NO_SITE_RUN = RunPlan()
 
@@ -22,6 +24,26 @@ def wanted_settings(held: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
             name: value for name, value in kept.items() if name != path and not name.startswith(f"{path}.")
         }
     return dict(sorted({**kept, **given}.items()))
+
+
+def check_unset(paths: Iterable[str], known: Collection[str]) -> None:
+    """That each is a setting or what settings begin with. Raises SettingsInvalid."""
+    starts = {
+        ".".join(path.split(".")[:length]) for path in known for length in range(1, path.count(".") + 2)
+    }
+    problems = [
+        Problem(
+            path,
+            "a setting that is not known",
+            "a path, or the beginning of one, as `halage env config show` prints it",
+            file="",
+            nearest=nearest(path, starts),
+        )
+        for path in paths
+        if path not in starts
+    ]
+    if problems:
+        raise SettingsInvalid(tuple(problems))
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import structlog
 from halage.base.bell import Bell
 from halage.base.clock import Clock
 from halage.compute.driver import ComputeDriver
-from halage.monitor.inventory import Inventory
+from halage.monitor.inventory import Inventory, LogLimits, place_name
 from halage.monitor.logs.filters import LogFilters
 from halage.monitor.logs.gatherer import Gatherer
 from halage.monitor.logs.intake import Figures, Intake
@@ -59,6 +59,8 @@ class LogKeeper:
         self._gatherer = Gatherer(around.compute, self._intake)
         self._thread = ThreadPoolExecutor(1, "log writer")
         self._followers = 0
+        self._limits: Mapping[str, LogLimits] = {}
+        """Of environments, by name."""
         self._cleaned_at = around.clock.monotonic() - CLEANING_S  # a server that often starts cleans too
         self._told = Figures()
         self._trouble = ""
@@ -153,6 +155,7 @@ class LogKeeper:
 
     async def _gather(self) -> None:
         environments = await self._inventory.environments()
+        self._limits = {place_name(each.project, each.name): each.log_limits for each in environments}
         for unit_id in self._gatherer.unknown(environments):
             self._gatherer.learn(unit_id, await self._in_thread(self._store.position, unit_id))
         await self._gatherer.gather(environments, self._clock.now())
@@ -186,7 +189,7 @@ class LogKeeper:
                 break
         if self._clock.monotonic() - self._cleaned_at >= CLEANING_S:
             self._cleaned_at = self._clock.monotonic()
-            self._store.drop_old(now)
+            self._store.drop_old(now, self._limits)
             if known := self._gatherer.known:  # without: the inventory may not have been told yet
                 self._store.forget_sources(known, now - _SOURCE_KEPT_S)
 

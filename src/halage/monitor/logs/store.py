@@ -2,14 +2,14 @@
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
-from halage.monitor.inventory import place_name
+from halage.monitor.inventory import LogLimits, place_name
 from halage.monitor.logs import block as blocks
 from halage.monitor.logs.block import Block, Meta
 from halage.monitor.logs.errors import BrokenBlock
@@ -68,6 +68,9 @@ class KeepLimits:
 
     keep_s: float = 30 * 86400.0
     keep_bytes: int = 4096 * 1024**2
+
+
+NO_LIMITS: Mapping[str, LogLimits] = {}
 
 
 @dataclass(slots=True)
@@ -298,13 +301,16 @@ class LogStore:
 
     # -- removing
 
-    def drop_old(self, now: float) -> int:
+    def drop_old(self, now: float, limits: Mapping[str, LogLimits] = NO_LIMITS) -> int:
         """Remove what is too old, then while the file is too large the oldest of its largest group.
 
-        Returns how many blocks went.
+        `limits`: those of environments by name, which hold besides. Returns how many blocks went.
         """
         query = "SELECT id, group_id, last_id FROM blocks WHERE last_at < ? ORDER BY last_id LIMIT ?"
         gone = self._drop(self._db.execute(query, (now - self._limits.keep_s, _REMOVED_AT_ONCE)).fetchall())
+        for place, own in limits.items():
+            if own.keep_s is not None or own.keep_bytes is not None:
+                gone += self._drop(list(self._past(place, own, now)))
         while (surplus := self.used_bytes - self._limits.keep_bytes) > 0:
             oldest = self._oldest(surplus)
             if not oldest:
@@ -313,6 +319,23 @@ class LogStore:
         if gone:
             self._give_back()
         return gone
+
+    def _past(self, place: str, limits: LogLimits, now: float) -> Iterator[tuple[int, int, int]]:
+        """The blocks of an environment that its own limits do not keep, at most so many at once."""
+        query = (
+            "SELECT blocks.id, group_id, last_id, last_at, length(meta) + length(text) FROM blocks"
+            " JOIN bodies ON bodies.id = blocks.id JOIN groups ON groups.id = group_id"
+            " WHERE groups.name IN (?, ?) ORDER BY last_id DESC"
+        )
+        names = (f"{place}/instances", f"{place}/access")
+        size, found = 0, 0
+        for block_id, group_id, last_id, last_at, bytes_ in self._db.execute(query, names).fetchall():
+            size += bytes_
+            is_old = limits.keep_s is not None and last_at < now - limits.keep_s
+            is_much = limits.keep_bytes is not None and size > limits.keep_bytes
+            if (is_old or is_much) and found < _REMOVED_AT_ONCE:
+                found += 1
+                yield block_id, group_id, last_id
 
     def _oldest(self, surplus_bytes: int) -> list[tuple[int, int, int]]:
         """The oldest blocks of whichever group is the largest, so that one that floods costs no other any."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from halage.monitor.inventory import LogLimits
 from halage.monitor.logs.matching import make_matcher
 from halage.monitor.logs.model import Group, Line, Search
 from halage.monitor.logs.reader import LogReader
@@ -183,6 +184,17 @@ def test_positions_of_what_is_gone_are_forgotten_in_time(tmp_path: Path) -> None
 
 
 # -- age and size
+
+
+@pytest.mark.parametrize("limits", [LogLimits(keep_s=3600), LogLimits(keep_bytes=1)])
+def test_an_environment_may_keep_less_than_the_server(tmp_path: Path, limits: LogLimits) -> None:
+    store = LogStore(tmp_path, KeepLimits())
+    dev = Group.named("shop.dev/instances")
+    store.write([_entry("prod", at=NOW - 7200), _entry("dev", group=dev, at=NOW - 7200)], NOW)
+    store.write([_entry("seen", group=ACCESS, at=NOW - 7200)], NOW)
+    assert store.drop_old(NOW, {"shop.prod": limits, "shop.dev": LogLimits()}) == 2
+    assert _texts(tmp_path) == ["dev"]
+    store.close()
 
 
 def test_what_is_too_old_goes_and_the_rest_stays(tmp_path: Path) -> None:
