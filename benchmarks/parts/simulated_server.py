@@ -25,7 +25,7 @@ from halage.compute.driver import SiteDriver
 from halage.compute.drivers.memory import MemoryDriver, Script
 from halage.compute.drivers.process import ProcessSettings
 from halage.compute.model import Exit, UnitSpec, UnitStatus
-from halage.environment.control.watcher import HealthWatcher
+from halage.environment.control.watcher import HealthChange, HealthWatcher
 
 LOOKS = "looks"
 """The file, beside the data, with what each look of the health watcher took: processor time in ms."""
@@ -96,12 +96,13 @@ class TimedWatcher(HealthWatcher):
 
     notes: IO[str]
 
-    async def look(self) -> None:
+    async def look(self) -> list[HealthChange]:
         """Look once."""
         before_s = time.thread_time()
-        await super().look()
+        changes = await super().look()
         self.notes.write(f"{(time.thread_time() - before_s) * 1000:.2f}\n")
         self.notes.flush()
+        return changes
 
 
 def run_server(data: str, listen: str, http: str) -> None:
