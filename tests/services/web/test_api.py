@@ -16,6 +16,7 @@ EXAMPLES = {
     "{job}": "1",
     "{deployment}": "1",
     "{instance}": "i-1",
+    "{execution}": "x-1",
     "{user}": "dev",
     "{variable}": "KEY",
     "{token_id}": "tok-1",
