@@ -43,8 +43,8 @@ def test_map_and_statistics_are_read() -> None:
         "a.example": "s0001",
         "b.example": "s0002",
     }
-    assert read_statistics("# pxname,svname,scur,\ns1,one,3,\n\n> ") == [
-        {"pxname": "s1", "svname": "one", "scur": "3", "": ""}
+    assert read_statistics("# pxname,svname,smax,scur,\ns1,one,7,3,\n\n> ") == [
+        {"pxname": "s1", "svname": "one", "scur": "3"}
     ]
     assert read_statistics("\n") == []
 

@@ -83,7 +83,10 @@ class Fleet:
 
     def observe(self, copy: Copy) -> Observation:
         """What is known of a copy; a blank observation for one that was never seen."""
-        return self._seen.setdefault(copy.unit_id, Observation())
+        seen = self._seen.get(copy.unit_id)
+        if seen is None:
+            seen = self._seen[copy.unit_id] = Observation()
+        return seen
 
     async def recover(self, living: Iterable[tuple[Copy, bool, Probe]], places: Mapping[str, Place]) -> None:
         """Adopt units after a start of the control plane.

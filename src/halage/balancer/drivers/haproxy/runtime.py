@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import operator
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from halage.balancer.model import Route
 ANSWER_WITHIN_S = 3.0
 SERVERS = "show stat -1 6 -1"
 """Figures of all servers, and of all backends."""
+COLUMNS = (
+    *("pxname", "svname", "status", "check_status", "check_code", "check_duration", "chkfail"),
+    *("scur", "stot", "req_tot", "qcur", "bin", "bout", "connect", "wretr", "hrsp_5xx"),
+)
+"""The columns of `show stat` that Halage reads."""
 
 _POOL = "pool-purge-delay 5s pool-max-conn -1"
 """HAProxy's own defaults, which a dynamic server does not get (2.6).
@@ -130,13 +136,17 @@ def read_map(answer: str) -> dict[str, str]:
 
 
 def read_statistics(answer: str) -> list[dict[str, str]]:
-    """`show stat` as a row for each thing."""
+    """`show stat` as a row for each thing, with the columns that Halage reads."""
     table = answer[answer.find("# ") + 2 :] if "# " in answer else ""
     table = table.partition("\n\n")[0]
     rows = csv.reader(io.StringIO(table.strip()))
-    names = next(rows, [])
-    # A thousand servers are asked about every few seconds; csv.DictReader takes three times as long.
-    return [dict(zip(names, row, strict=False)) for row in rows if row]
+    columns = {name: place for place, name in enumerate(next(rows, []))}
+    names = [name for name in COLUMNS if name in columns]
+    if len(names) < 2:
+        return []
+    # A thousand servers are asked about every few seconds, and each has a hundred columns.
+    chosen = operator.itemgetter(*(columns[name] for name in names))
+    return [dict(zip(names, chosen(row), strict=True)) for row in rows if len(row) >= len(columns) - 1]
 
 
 def map_commands(name: str, wanted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
