@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from halage.balancer.errors import BadCertificate
 from halage.environment.certificates.errors import NoSuchCertificate
 from halage.environment.certificates.model import ShownCertificate
-from halage.web.console.console import Console, Visitor, add, see, status_of
+from halage.web.console.console import Console, add, see, status_of
 
 
 class CertificatePages:
@@ -26,12 +26,12 @@ class CertificatePages:
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
         """What is shown to visitors."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         return await self._page(request, project, environment)
 
     async def give(self, request: Request, project: str, environment: str) -> Response:
         """Take the certificate of the form; its key is in no answer."""
-        visitor = await self._seen(request, project, environment, "environment:SetCertificate")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:SetCertificate")
         form = await self._console.form(request, visitor)
         try:
             await self._certificates.give(
@@ -46,7 +46,7 @@ class CertificatePages:
 
     async def make(self, request: Request, project: str, environment: str) -> Response:
         """Let one be made."""
-        visitor = await self._seen(request, project, environment, "environment:SetCertificate")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:SetCertificate")
         form = await self._console.form(request, visitor)
         is_self_signed = form.text("origin") == "self_signed"
         try:
@@ -59,25 +59,19 @@ class CertificatePages:
 
     async def remove(self, request: Request, project: str, environment: str) -> Response:
         """Forget it."""
-        visitor = await self._seen(request, project, environment, "environment:SetCertificate")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:SetCertificate")
         await self._console.form(request, visitor)
         await self._certificates.remove((project, environment), actor=visitor.principal.name)
         return see(_address(project, environment))
 
     async def download_authority(self, request: Request, project: str, environment: str) -> Response:
         """The certificate of the server's authority, as a file that browsers take."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         return Response(
             await self._certificates.authority(),
             media_type="application/x-x509-ca-cert",
             headers={"Content-Disposition": 'attachment; filename="halage-authority.pem"'},
         )
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str = "environment:Show"
-    ) -> Visitor:
-        resource = f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)
 
     async def _page(
         self,

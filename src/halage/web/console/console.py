@@ -133,6 +133,12 @@ class Console:
         check(visitor.principal, action, resource or whole)
         return visitor
 
+    async def visitor_at(
+        self, request: Request, project: str, environment: str, action: str = "environment:Show"
+    ) -> Visitor:
+        """The visitor, when they may do `action` to an environment; raises as `visitor_of` does."""
+        return await self.visitor_of(request, project, action, f"project/{project}/environment/{environment}")
+
     async def form(self, request: Request, visitor: Visitor | None) -> Form:
         """The sent form, once it is known to come from a page of this visitor.
 

@@ -3,10 +3,13 @@
 from fastapi import APIRouter, Request, Response
 
 from halage.base.errors import Conflict, Invalid
-from halage.web.console.console import Console, Visitor, add, see, status_of
-from halage.web.console.live import Page, at_each_change, live
+from halage.web.console.console import Console, add, see, status_of
+from halage.web.console.following import follow_environment
 
-_PARTS = ("head", "instances", "deployment", "releases", "deployments", "said")
+_PARTS = {
+    name: f"environment_{name}.html"
+    for name in ("head", "instances", "deployment", "releases", "deployments", "said")
+}
 
 
 class EnvironmentPages:
@@ -31,37 +34,27 @@ class EnvironmentPages:
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
         """The whole page."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         return self._console.page(request, "environment.html", **await self._facts(project, environment))
 
     async def follow(self, request: Request, project: str, environment: str) -> Response:
         """Its parts as they change."""
-        await self._seen(request, project, environment)
-
-        async def source(page: Page) -> None:
-            async def look() -> None:
-                facts = await self._facts(project, environment)
-                await self._console.visitor(request)  # counts the alarms anew
-                await page.show(
-                    **{"alarm-count": self._console.alarm_count(request, project, environment)},
-                    **{
-                        name: self._console.render(request, f"environment_{name}.html", **facts)
-                        for name in _PARTS
-                    },
-                )
-
-            await at_each_change(self._services.journal, project, look)
-
-        return live(self._services, source, still_allowed=lambda: self._seen(request, project, environment))
+        return await follow_environment(
+            self._console,
+            request,
+            (project, environment),
+            _PARTS,
+            lambda: self._facts(project, environment),
+        )
 
     async def show_variables(self, request: Request, project: str, environment: str) -> Response:
         """Its variables; the value of a secret one is never shown."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         return await self._variables_page(request, project, environment)
 
     async def set_variable(self, request: Request, project: str, environment: str) -> Response:
         """Set a variable; it is there from the next deployment or restart on."""
-        visitor = await self._seen(request, project, environment, "environment:SetVariable")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:SetVariable")
         form = await self._console.form(request, visitor)
         try:
             await self._environments.set_variable(
@@ -80,21 +73,21 @@ class EnvironmentPages:
 
     async def unset_variable(self, request: Request, project: str, environment: str, name: str) -> Response:
         """Take a variable away."""
-        visitor = await self._seen(request, project, environment, "environment:SetVariable")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:SetVariable")
         await self._console.form(request, visitor)
         await self._environments.unset_variable(project, environment, name, actor=visitor.principal.name)
         return see(f"{_address(project, environment)}/variables")
 
     async def restart(self, request: Request, project: str, environment: str) -> Response:
         """Replace its instances, one at a time, by new ones of the same release."""
-        visitor = await self._seen(request, project, environment, "environment:Restart")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Restart")
         await self._console.form(request, visitor)
         await self._environments.restart(project, environment, actor=visitor.principal.name)
         return see(_address(project, environment))
 
     async def rollback(self, request: Request, project: str, environment: str) -> Response:
         """Return to the release of the form, or to the last good one."""
-        visitor = await self._seen(request, project, environment, "environment:Rollback")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Rollback")
         form = await self._console.form(request, visitor)
         number = form.text("release")
         await self._environments.rollback(
@@ -107,7 +100,7 @@ class EnvironmentPages:
 
     async def scale(self, request: Request, project: str, environment: str) -> Response:
         """Have as many instances as the form says, or as halage.toml does."""
-        visitor = await self._seen(request, project, environment, "environment:Scale")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Scale")
         form = await self._console.form(request, visitor)
         number = form.text("instances")
         try:
@@ -128,18 +121,12 @@ class EnvironmentPages:
 
     async def abort(self, request: Request, project: str, environment: str, deployment_id: int) -> Response:
         """End a deployment that is under way; its instances are rolled back."""
-        visitor = await self._seen(request, project, environment, "environment:Deploy")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Deploy")
         await self._console.form(request, visitor)
         deployment = await self._environments.deployment(deployment_id)
         if (deployment.project, deployment.environment) == (project, environment):
             await self._environments.abort(deployment_id, actor=visitor.principal.name)
         return see(_address(project, environment))
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str = "environment:Show"
-    ) -> Visitor:
-        resource = f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)
 
     async def _facts(self, project: str, environment: str) -> dict[str, object]:
         return {

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Request, Response
 from halage.base.errors import Conflict
 from halage.environment.model import Colour, HealthStatus
 from halage.environment.tables.health_tables import HealthSpan
-from halage.web.console.console import Console, Visitor, add, see, status_of
-from halage.web.console.live import Page, at_each_change, live
+from halage.web.console.console import Console, add, see, status_of
+from halage.web.console.following import follow_environment
 
 RANGES = {"24h": 86400.0, "7d": 7 * 86400.0, "30d": 30 * 86400.0}
 SPANS_SHOWN = 50
-_PARTS = ("now", "course")
+_PARTS = {name: f"environment_health_{name}.html" for name in ("now", "course")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,22 @@ class HealthPages:
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
         """The whole page."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         return await self._page(request, project, environment)
 
     async def follow(self, request: Request, project: str, environment: str) -> Response:
         """Its parts as they change."""
-        await self._seen(request, project, environment)
-
-        async def source(page: Page) -> None:
-            async def look() -> None:
-                facts = await self._facts(request, project, environment)
-                await self._console.visitor(request)  # counts the alarms anew
-                await page.show(
-                    **{"alarm-count": self._console.alarm_count(request, project, environment)},
-                    **{
-                        name: self._console.render(request, f"environment_health_{name}.html", **facts)
-                        for name in _PARTS
-                    },
-                )
-
-            await at_each_change(self._services.journal, project, look)
-
-        return live(self._services, source, still_allowed=lambda: self._seen(request, project, environment))
+        return await follow_environment(
+            self._console,
+            request,
+            (project, environment),
+            _PARTS,
+            lambda: self._facts(request, project, environment),
+        )
 
     async def take_out(self, request: Request, project: str, environment: str, instance: str) -> Response:
         """Take an instance out of the balancer; with the box ticked another one serves in its place."""
-        visitor = await self._seen(request, project, environment, "environment:TakeOut")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:TakeOut")
         form = await self._console.form(request, visitor)
         try:
             await self._environments.take_out(
@@ -85,7 +75,7 @@ class HealthPages:
 
     async def put_back(self, request: Request, project: str, environment: str, instance: str) -> Response:
         """Let an instance serve again."""
-        visitor = await self._seen(request, project, environment, "environment:PutBack")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:PutBack")
         await self._console.form(request, visitor)
         try:
             await self._environments.put_back(project, environment, instance, actor=visitor.principal.name)
@@ -117,12 +107,6 @@ class HealthPages:
             "spans": list(reversed(spans))[:SPANS_SHOWN],
             "stretches": stretches_of(spans, start, end),
         }
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str = "environment:Show"
-    ) -> Visitor:
-        resource = f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)
 
 
 def stretches_of(spans: Sequence[HealthSpan], start: float, end: float) -> list[Stretch]:

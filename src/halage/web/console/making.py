@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from halage.base.errors import Conflict, HalageError, Invalid, NotFound
-from halage.web.console.console import Console, Form, Visitor, add, see, status_of
+from halage.web.console.console import Console, Form, add, see, status_of
 
 
 class MakingPages:
@@ -68,12 +68,12 @@ class MakingPages:
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
         """What can be done with it as a whole."""
-        await self._seen(request, project, environment, "environment:Show")
+        await self._console.visitor_at(request, project, environment)
         return await self._page(request, project, environment)
 
     async def clone(self, request: Request, project: str, environment: str) -> Response:
         """Make another one like it."""
-        visitor = await self._seen(request, project, environment, "environment:Create", of_project=True)
+        visitor = await self._console.visitor_of(request, project, "environment:Create")
         form = await self._console.form(request, visitor)
         try:
             made = await self._making.clone(
@@ -85,7 +85,7 @@ class MakingPages:
 
     async def save_template(self, request: Request, project: str, environment: str) -> Response:
         """Keep its settings under a name."""
-        visitor = await self._seen(request, project, environment, "environment:Configure")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Configure")
         form = await self._console.form(request, visitor)
         try:
             await self._making.save_template(
@@ -97,7 +97,7 @@ class MakingPages:
 
     async def rebuild(self, request: Request, project: str, environment: str) -> Response:
         """End every instance and start the release anew."""
-        visitor = await self._seen(request, project, environment, "environment:Restart")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Restart")
         await self._console.form(request, visitor)
         try:
             await self._making.rebuild(project, environment, actor=visitor.principal.name)
@@ -107,24 +107,18 @@ class MakingPages:
 
     async def ask_terminate(self, request: Request, project: str, environment: str) -> Response:
         """What goes with it and what stays, and a form that asks for its name."""
-        await self._seen(request, project, environment, "environment:Terminate")
+        await self._console.visitor_at(request, project, environment, "environment:Terminate")
         return await self._terminate_page(request, project, environment)
 
     async def terminate(self, request: Request, project: str, environment: str) -> Response:
         """Remove it, once its name was typed."""
-        visitor = await self._seen(request, project, environment, "environment:Terminate")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Terminate")
         form = await self._console.form(request, visitor)
         if form.text("name") != environment:
             sentence = self._console.language(request).say("terminate.wrong_name", environment=environment)
             return await self._terminate_page(request, project, environment, 422, sentence)
         await self._making.terminate(project, environment, actor=visitor.principal.name)
         return see(f"/projects/{project}")
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str, *, of_project: bool = False
-    ) -> Visitor:
-        resource = "" if of_project else f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)
 
     async def _page(
         self,

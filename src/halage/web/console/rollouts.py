@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from halage.base.errors import Conflict
 from halage.site.settings import Policy
-from halage.web.console.console import Console, Visitor, add, see, status_of
+from halage.web.console.console import Console, add, see, status_of
 
 
 class RolloutPages:
@@ -23,7 +23,7 @@ class RolloutPages:
 
     async def plan(self, request: Request, project: str, environment: str) -> Response:
         """What a deployment would do, by the policy that is set or the one that is chosen."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         chosen = request.query_params.get("policy", "")
         policy = Policy(chosen) if chosen in {each.value for each in Policy} else None
         facts = {
@@ -41,7 +41,7 @@ class RolloutPages:
 
     async def report(self, request: Request, project: str, environment: str, deployment_id: int) -> Response:
         """What a deployment did, and what visitors got around it."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         found = await self._environments.report(deployment_id)
         if (found.deployment.project, found.deployment.environment) != (project, environment):
             return see(f"/projects/{project}/environments/{environment}")
@@ -55,13 +55,7 @@ class RolloutPages:
 
     async def swap(self, request: Request, project: str, environment: str) -> Response:
         """Exchange what serves and what is kept."""
-        visitor = await self._seen(request, project, environment, "environment:Rollback")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Rollback")
         await self._console.form(request, visitor)
         await self._environments.swap(project, environment, actor=visitor.principal.name)
         return see(f"/projects/{project}/environments/{environment}")
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str = "environment:Show"
-    ) -> Visitor:
-        resource = f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)

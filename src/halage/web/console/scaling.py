@@ -8,7 +8,7 @@ from halage.base.errors import HalageError, Invalid
 from halage.environment.autoscaling.drawing import Titles, draw
 from halage.environment.autoscaling.simulation import SimulatedSite, Simulation
 from halage.environment.scaling_service import PROCESSES, WhatIf
-from halage.web.console.console import Console, Visitor, add, see, status_of
+from halage.web.console.console import Console, add, see, status_of
 
 DAYS_S = 7 * 86400
 _ASKED = ("capacity", "boot", "target", "minimum", "maximum", "static")
@@ -31,7 +31,7 @@ class ScalingPages:
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
         """The whole page; with a capacity in its address also what the last seven days would have needed."""
-        await self._seen(request, project, environment)
+        await self._console.visitor_at(request, project, environment)
         asked = {name: request.query_params.get(name, "").strip() for name in _ASKED}
         found, problem, status = None, None, 200
         if asked["capacity"]:
@@ -57,7 +57,7 @@ class ScalingPages:
 
     async def suspend(self, request: Request, project: str, environment: str) -> Response:
         """Suspend just what the form has ticked."""
-        visitor = await self._seen(request, project, environment, "environment:Scale")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Scale")
         form = await self._console.form(request, visitor)
         chosen = [each for each in PROCESSES if form.text(each) == "yes"]
         actor = visitor.principal.name
@@ -66,7 +66,7 @@ class ScalingPages:
 
     async def protect(self, request: Request, project: str, environment: str, instance: str) -> Response:
         """Keep scaling from taking an instance away, or no longer."""
-        visitor = await self._seen(request, project, environment, "environment:Scale")
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Scale")
         form = await self._console.form(request, visitor)
         is_protected, actor = form.text("is_protected") == "yes", visitor.principal.name
         await self._services.scaling.protect(project, environment, instance, is_protected, actor=actor)
@@ -85,12 +85,6 @@ class ScalingPages:
         )
         end = self._services.clock.now()
         return await self._services.scaling.simulate_own(project, environment, end - DAYS_S, end, what_if)
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str = "environment:Show"
-    ) -> Visitor:
-        resource = f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)
 
 
 def _picture(found: Simulation, titles: Titles) -> str:

@@ -12,7 +12,7 @@ from halage.base.errors import Conflict, Invalid
 from halage.base.toml import parse_value, plain_text, toml_value
 from halage.environment.settings.model import Setting, Settings, Wish
 from halage.site.effective import choices_of
-from halage.web.console.console import Console, Form, Visitor, add, see, status_of
+from halage.web.console.console import Console, Form, add, see, status_of
 
 FIELD = "setting."
 
@@ -43,12 +43,12 @@ class SettingsPages:
 
     async def show(self, request: Request, project: str, environment: str) -> Response:
         """Every setting, and the history of their changes."""
-        await self._seen(request, project, environment, "environment:Show")
+        await self._console.visitor_at(request, project, environment, "environment:Show")
         return await self._page(request, project, environment)
 
     async def review(self, request: Request, project: str, environment: str) -> Response:
         """What the form would change; nothing is changed yet."""
-        visitor = await self._seen(request, project, environment)
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Configure")
         form = await self._console.form(request, visitor)
         settings = await self._services.settings.show(project, environment)
         wish = wish_of(form, settings)
@@ -71,7 +71,7 @@ class SettingsPages:
 
     async def save(self, request: Request, project: str, environment: str) -> Response:
         """Do what was looked at before."""
-        visitor = await self._seen(request, project, environment)
+        visitor = await self._console.visitor_at(request, project, environment, "environment:Configure")
         form = await self._console.form(request, visitor)
         try:
             wish = _read_wish(form)
@@ -79,12 +79,6 @@ class SettingsPages:
         except (Invalid, Conflict) as error:
             return await self._page(request, project, environment, status_of(error), None, error.message)
         return see(f"/projects/{project}/environments/{environment}/settings")
-
-    async def _seen(
-        self, request: Request, project: str, environment: str, action: str = "environment:Configure"
-    ) -> Visitor:
-        resource = f"project/{project}/environment/{environment}"
-        return await self._console.visitor_of(request, project, action, resource)
 
     async def _page(
         self,
