@@ -134,11 +134,12 @@ def command_of(process: str, place: Place, configuration: Configuration) -> str 
 def probe_of(address: str, port: int, host: str, place: Place, configuration: Configuration) -> Probe:
     """How an instance shows that it is well."""
     health = configuration.plan(place[1]).health
+    boot_timeout_s = configuration.site.run.boot_timeout_s
     return Probe(
         url=f"http://{address}:{port}{health.path}",
         host=host,
-        timeout_s=max(health.timeout_s, PROBE_TIMEOUT_S),
-        boot_timeout_s=configuration.site.run.boot_timeout_s,
+        timeout_s=max(health.timeout_s, min(PROBE_TIMEOUT_S, boot_timeout_s)),
+        boot_timeout_s=boot_timeout_s,
     )
 
 
