@@ -19,7 +19,7 @@ import scaling
 SWITCHES = 11
 ROLLBACKS = 10
 FAILURES = 2
-BREACHES = 3
+BREACHES = 2
 
 SITE = """\
 import os, time
