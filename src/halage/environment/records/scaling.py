@@ -45,15 +45,8 @@ def scale(tx: Transaction, place: Place, instances: int | None, actor: str, reas
     if held != instances:
         store.update_environment(tx, place, instances=instances)
         _remember(tx, place, WEB, before, after)
-        tx.record(
-            "environment:Scale",
-            actor=actor,
-            subject=f"project/{place[0]}/environment/{place[1]}",
-            project=place[0],
-            before={"instances": before, "is_scaled": held is not None},
-            after={"instances": after, "is_scaled": instances is not None},
-            **({"reason": reason} if reason else {}),
-        )
+        extra = {"reason": reason} if reason else {}
+        _note(tx, place, actor, (before, held), (after, instances), extra)
     return Scaled(before, after)
 
 
@@ -78,15 +71,7 @@ def scale_process(tx: Transaction, place: Place, process: str, instances: int | 
     if held != instances:
         scaling_store.put_state(tx, place, process, instances=instances)
         _remember(tx, place, process, before, after)
-        tx.record(
-            "environment:Scale",
-            actor=actor,
-            subject=f"project/{place[0]}/environment/{place[1]}",
-            project=place[0],
-            before={"instances": before, "is_scaled": held is not None},
-            after={"instances": after, "is_scaled": instances is not None},
-            process=process,
-        )
+        _note(tx, place, actor, (before, held), (after, instances), {"process": process})
     return Scaled(before, after)
 
 
@@ -152,4 +137,24 @@ def _planned(rows: store.EnvironmentRows) -> int:
         int(rows.environment.plan.get("instances", 1))
         if plan is None
         else plan.scaling.within(plan.instances)
+    )
+
+
+def _note(
+    tx: Transaction,
+    place: Place,
+    actor: str,
+    before: tuple[int, int | None],
+    after: tuple[int, int | None],
+    extra: dict[str, str],
+) -> None:
+    """Tell the journal: how many there were and are, and what people asked for (None: nothing)."""
+    tx.record(
+        "environment:Scale",
+        actor=actor,
+        subject=f"project/{place[0]}/environment/{place[1]}",
+        project=place[0],
+        before={"instances": before[0], "is_scaled": before[1] is not None},
+        after={"instances": after[0], "is_scaled": after[1] is not None},
+        **extra,
     )

@@ -137,25 +137,13 @@ def _change(
         return Change(found)
     tables.put_settings(tx, place, wanted, actor)
     tables.add_change(tx, place, actor, wish.reason, [asdict(each) for each in found])
-    _note(tx, place, actor, wish.reason, differences(held, wanted))
+    freezing.note_configured(tx, place, actor, wish.reason, differences(held, wanted))
     if rows.environment.current_release_id is None and not store.deployments_in(
         tx, store.OPEN_DEPLOYMENTS, place
     ):
         return Change(found)
     deployment_id = _order(tx, place, actor)
     return Change(found, deployment_id)
-
-
-def _note(tx: Transaction, place: Place, actor: str, reason: str, found: Sequence[Difference]) -> None:
-    tx.record(
-        "environment:Configure",
-        actor=actor,
-        subject=f"project/{place[0]}/environment/{place[1]}",
-        project=place[0],
-        before={each.path: each.before for each in found},
-        after={each.path: each.after for each in found},
-        **({"reason": reason} if reason else {}),
-    )
 
 
 def _order(tx: Transaction, place: Place, actor: str) -> int:

@@ -1,5 +1,6 @@
 """How settings get into releases, and come back out of them: parts of larger transactions."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,7 @@ from halage.base.database import Transaction
 from halage.base.errors import Invalid
 from halage.environment.configuration import Configuration, StoredVariable
 from halage.environment.model import DeploymentState
+from halage.environment.settings.model import Difference
 from halage.environment.settings.rules import differences, is_same_but_live
 from halage.environment.tables import settings_tables as tables
 from halage.environment.tables import store
@@ -135,6 +137,13 @@ def return_to(tx: Transaction, place: Place, release: Any, actor: str, reason: s
     tables.put_settings(tx, place, wanted, actor)
     tables.add_change(tx, place, actor, reason, [asdict(each) for each in found])
     tables.name_release(tx, place, release.id)
+    note_configured(tx, place, actor, reason, found)
+
+
+def note_configured(
+    tx: Transaction, place: Place, actor: str, reason: str, found: Sequence[Difference]
+) -> None:
+    """Tell the journal what is set otherwise now; an empty reason is left out."""
     tx.record(
         "environment:Configure",
         actor=actor,
@@ -142,7 +151,7 @@ def return_to(tx: Transaction, place: Place, release: Any, actor: str, reason: s
         project=place[0],
         before={each.path: each.before for each in found},
         after={each.path: each.after for each in found},
-        reason=reason,
+        **({"reason": reason} if reason else {}),
     )
 
 
